@@ -1,0 +1,2 @@
+//! cupool.
+pub fn x() -> i32 { 3 }
