@@ -1,0 +1,168 @@
+//! What the pools count, and what of it is told.
+//!
+//! Words mean what they mean in `torch.cuda.memory_stats`: *allocated* is in the program's hands,
+//! *reserved* is taken from the driver, *requested* is what the program asked for before rounding,
+//! a *segment* is one reservation from the driver. Idle bytes are reserved − allocated.
+
+mod latency;
+
+pub use latency::{Latency, Quantiles};
+
+/// A quantity that goes up and down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauge {
+    /// Now.
+    pub current: u64,
+    /// The highest `current` since the start or the last [`Gauge::reset_peak`].
+    pub peak: u64,
+    /// Everything ever added.
+    pub allocated: u64,
+    /// Everything ever taken away.
+    pub freed: u64,
+}
+
+impl Gauge {
+    /// Adds `amount`.
+    pub fn add(&mut self, amount: u64) {
+        self.current += amount;
+        self.allocated += amount;
+        self.peak = self.peak.max(self.current);
+    }
+
+    /// Takes `amount` away.
+    pub fn sub(&mut self, amount: u64) {
+        debug_assert!(amount <= self.current, "a gauge never goes below zero");
+        self.current = self.current.saturating_sub(amount);
+        self.freed += amount;
+    }
+
+    /// The peak starts again from now.
+    pub fn reset_peak(&mut self) {
+        self.peak = self.current;
+    }
+}
+
+/// The counters of one pool. All sizes in bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Bytes of the blocks in the program's hands, as rounded by the pool.
+    pub allocated_bytes: Gauge,
+    /// Bytes taken from the driver.
+    pub reserved_bytes: Gauge,
+    /// Bytes the program asked for.
+    pub requested_bytes: Gauge,
+    /// Blocks in the program's hands.
+    pub allocation: Gauge,
+    /// Reservations from the driver.
+    pub segment: Gauge,
+    /// Allocations that failed for memory once and were tried again after a flush.
+    pub num_alloc_retries: u64,
+    /// Allocations that failed for memory for good.
+    pub num_ooms: u64,
+    /// Driver calls that reserved memory.
+    pub num_device_alloc: u64,
+    /// Driver calls that gave memory back.
+    pub num_device_free: u64,
+    /// Allocations served from idle memory.
+    pub hits: u64,
+    /// Allocations that went to the driver.
+    pub misses: u64,
+    /// Context fences placed.
+    pub fences: u64,
+    /// Times the host waited for the device on the pool's account.
+    pub host_syncs: u64,
+    /// Sampled time inside an allocation.
+    pub malloc_latency: Latency,
+    /// Sampled time inside a free.
+    pub free_latency: Latency,
+}
+
+/// One pool, that is one context of one device, at one moment.
+#[derive(Clone, Debug)]
+pub struct PoolSnapshot {
+    /// The device's ordinal.
+    pub device: i32,
+    /// Its name.
+    pub name: String,
+    /// Its UUID, empty if unknown.
+    pub uuid: String,
+    /// Its memory in bytes.
+    pub total_bytes: u64,
+    /// The context's handle.
+    pub context: usize,
+    /// Whether the context still exists.
+    pub alive: bool,
+    /// `exact` or `arena`.
+    pub backing: &'static str,
+    /// Why that backing.
+    pub backing_reason: String,
+    /// The counters.
+    pub counters: Counters,
+}
+
+/// Why memory was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlushReason {
+    /// `empty_cache()` or `cupool_empty_cache()`.
+    EmptyCache,
+    /// The signal.
+    Signal,
+    /// An allocation found no memory.
+    OutOfMemory,
+}
+
+impl FlushReason {
+    /// The word in the stats file.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EmptyCache => "empty_cache",
+            Self::Signal => "signal",
+            Self::OutOfMemory => "out_of_memory",
+        }
+    }
+}
+
+/// What one flush did, over all pools.
+#[derive(Clone, Debug)]
+pub struct FlushRecord {
+    /// Why.
+    pub reason: FlushReason,
+    /// When it began, in seconds since the Unix epoch.
+    pub time: f64,
+    /// Idle bytes before.
+    pub idle_before: u64,
+    /// Idle bytes after.
+    pub idle_after: u64,
+    /// Bytes given back to the driver.
+    pub released: u64,
+    /// How long it took, in seconds.
+    pub duration: f64,
+    /// Why anything stayed; empty if nothing did.
+    pub kept: Vec<Kept>,
+}
+
+/// Idle memory that a flush did not give back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// How much, in bytes.
+    pub bytes: u64,
+    /// Why, in a few words.
+    pub why: &'static str,
+}
+
+/// Everything at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The order in force: `strict`, `fence` or `lazy` (and `unordered` under test).
+    pub order: &'static str,
+    /// The order asked for, for instance `auto`.
+    pub order_configured: &'static str,
+    /// Why `auto` went over to `strict`; empty if it did not.
+    pub order_reason: String,
+    /// One entry per context, the ended ones included.
+    pub pools: Vec<PoolSnapshot>,
+    /// The last flushes, oldest first.
+    pub flushes: Vec<FlushRecord>,
+    /// Why the pools were retired; empty while they work.
+    pub retired: String,
+}
