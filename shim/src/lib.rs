@@ -1,3 +1,20 @@
-//! libcupool.so.
-#[unsafe(no_mangle)]
-pub extern "C" fn empty_cache() -> i32 { cupool::x() }
+//! `libcupool.so`: put in front of an unmodified CUDA process with `LD_PRELOAD`, it serves
+//! `cudaMalloc` and `cudaFree` from the pools of the `cupool` crate.
+//!
+//! Two halves that meet in [`state`]:
+//!
+//! - *Interposition*: the functions a program finds instead of the driver's, and the way on to the
+//!   real ones.
+//! - *Process life*: when the pools are made, the signal, the worker, fork, exit, and the functions
+//!   that a program can call ([`api`], declared in `include/cupool.h`).
+//!
+//! It does nothing until the process uses CUDA, but for keeping an early signal from killing it.
+
+mod api;
+mod dump;
+mod futex;
+mod life;
+mod notice;
+mod signal;
+mod state;
+mod worker;
