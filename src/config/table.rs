@@ -1,0 +1,119 @@
+//! The one place where each option is defined.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::choice::{Backing, LogFile, Order, SignalChoice, StatsFile};
+use super::value::{Limit, Value};
+use super::warning::Fault;
+
+/// From `name: type = "default"` and its documentation make the field, its parser, its default and
+/// its place in the help.
+macro_rules! options {
+    ($($(#[doc = $help:literal])+ $name:ident: $type:ty = $default:literal;)+) => {
+        /// Every option of `CUPOOL_CONF`, with its value.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Options {
+            $($(#[doc = $help])+ pub $name: $type,)+
+        }
+
+        /// How each option is called, set and explained.
+        const TABLE: &[Entry] = &[$(Entry {
+            name: stringify!($name),
+            default: $default,
+            form: <$type as Value>::FORM,
+            help: &[$($help),+],
+        }),+];
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self {
+                    $($name: Value::parse($default, false).expect("a test parses each default"),)+
+                }
+            }
+        }
+
+        impl Options {
+            /// The names of all options.
+            pub const NAMES: &[&str] = &[$(stringify!($name)),+];
+
+            /// Every option with its value in the notation of `CUPOOL_CONF`, in the order of the
+            /// help: joined by `key:value,key:value` they parse to the same options.
+            pub fn pairs(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($name), self.$name.show())),+]
+            }
+
+            /// Sets one option from its text, or leaves it alone.
+            pub(super) fn set(
+                &mut self,
+                key: &str,
+                text: &str,
+                testing: bool,
+            ) -> Result<(), Fault> {
+                match key {
+                    $(stringify!($name) => {
+                        self.$name = Value::parse(text, testing)
+                            .map_err(|cause| Fault::Value { cause, form: <$type>::FORM })?;
+                    })+
+                    _ => return Err(Fault::Key { known: Self::NAMES }),
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+options! {
+    /// When freed memory may be handed out again. `strict` waits for the device inside every free,
+    /// as CUDA does; `fence` orders later work behind earlier work on the device and does not wait;
+    /// `auto` is `fence` until the program could tell the difference, then `strict`; `lazy` fences
+    /// only before memory is reused, for programs that order their own streams.
+    order: Order = "auto";
+    /// Where memory comes from. `exact` makes every block one driver allocation; `auto` chooses.
+    backing: Backing = "auto";
+    /// How much idle memory the pools of a device keep at most; the least recently used goes first.
+    /// A percentage is of the device's memory.
+    max_idle: Limit = "20%";
+    /// The signal on which idle memory is given back and the stats file is written.
+    signal: SignalChoice = "USR1";
+    /// Whether the signal is caught as soon as the process starts, so that one which comes before
+    /// the process uses CUDA does not kill it, instead of from the first use of CUDA.
+    signal_early: bool = "true";
+    /// Where the stats file goes. `default` is `cupool.%p.json` in `$XDG_RUNTIME_DIR/cupool`, or
+    /// else in `/tmp/cupool-<uid>`; a path that ends in `/` names the directory alone.
+    stats: StatsFile = "default";
+    /// How often the stats file is written beside signals, requests and exit.
+    interval: Option<Duration> = "none";
+    /// What is told while the program runs. `CUPOOL_LOG` overrides it.
+    log: Option<Level> = "none";
+    /// Where it is told.
+    log_file: LogFile = "stderr";
+    /// Whether a mistake in `CUPOOL_CONF` ends the process.
+    abort_conf: bool = "false";
+    /// Whether every option is printed with its value when cupool starts.
+    confirm_conf: bool = "false";
+}
+
+struct Entry {
+    name: &'static str,
+    default: &'static str,
+    form: &'static str,
+    help: &'static [&'static str],
+}
+
+impl Options {
+    /// Explains every option: its name, the form of its value, its default, what it does.
+    pub fn help() -> String {
+        let mut text = String::new();
+        for Entry { name, default, form, help } in TABLE {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name}:{form}  (default {default})");
+            for line in *help {
+                let _ = writeln!(text, "    {}", line.trim());
+            }
+        }
+        text
+    }
+}
