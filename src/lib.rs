@@ -22,4 +22,5 @@ pub mod driver;
 pub mod order;
 pub mod pool;
 pub mod pools;
+pub mod ptrmap;
 pub mod stats;

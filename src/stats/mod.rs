@@ -8,6 +8,8 @@ mod latency;
 
 pub use latency::{Latency, Quantiles};
 
+use crate::backing::{Evicted, Returned};
+
 /// A quantity that goes up and down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge {
@@ -75,6 +77,75 @@ pub struct Counters {
     pub malloc_latency: Latency,
     /// Sampled time inside a free.
     pub free_latency: Latency,
+}
+
+impl Counters {
+    /// A block of `bytes` goes to the program, which asked for `requested`.
+    pub(crate) fn hand_out(&mut self, bytes: u64, requested: u64) {
+        self.allocation.add(1);
+        self.allocated_bytes.add(bytes);
+        self.requested_bytes.add(requested);
+    }
+
+    /// A block comes back.
+    pub(crate) fn take_back(&mut self, block: Returned) {
+        self.allocation.sub(1);
+        self.allocated_bytes.sub(block.bytes);
+        self.requested_bytes.sub(block.requested);
+    }
+
+    /// What the driver handed out to somebody else is no longer on the books.
+    pub(crate) fn strike(&mut self, evicted: &Evicted) {
+        for &(_, block) in &evicted.live {
+            self.take_back(block);
+        }
+        self.segment.sub(evicted.segments);
+        self.reserved_bytes.sub(evicted.reserved);
+    }
+
+    /// The context has ended: whatever was left in it went with it.
+    pub(crate) fn end(&mut self) {
+        for gauge in self.gauges() {
+            gauge.sub(gauge.current);
+        }
+    }
+
+    /// Peaks start again from now.
+    pub(crate) fn reset_peaks(&mut self) {
+        for gauge in self.gauges() {
+            gauge.reset_peak();
+        }
+    }
+
+    /// Adds what another pool counted, which has ended.
+    pub(crate) fn absorb(&mut self, other: &Counters) {
+        let mut other = other.clone();
+        for (gauge, other) in self.gauges().into_iter().zip(other.gauges()) {
+            gauge.peak = gauge.peak.max(other.peak);
+            gauge.allocated += other.allocated;
+            gauge.freed += other.freed;
+        }
+        self.num_alloc_retries += other.num_alloc_retries;
+        self.num_ooms += other.num_ooms;
+        self.num_device_alloc += other.num_device_alloc;
+        self.num_device_free += other.num_device_free;
+        self.hits += other.hits;
+        self.misses += other.misses;
+        self.fences += other.fences;
+        self.host_syncs += other.host_syncs;
+        self.malloc_latency.merge(&other.malloc_latency);
+        self.free_latency.merge(&other.free_latency);
+    }
+
+    fn gauges(&mut self) -> [&mut Gauge; 5] {
+        [
+            &mut self.allocated_bytes,
+            &mut self.reserved_bytes,
+            &mut self.requested_bytes,
+            &mut self.allocation,
+            &mut self.segment,
+        ]
+    }
 }
 
 /// One pool, that is one context of one device, at one moment.

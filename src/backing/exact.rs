@@ -1,0 +1,304 @@
+//! Every block is one driver allocation, kept whole.
+//!
+//! For programs that need what virtual memory management cannot do, and for devices without it.
+
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
+
+use super::sizes::largest_fit;
+use super::{Backing, Block, Evicted, Grown, Returned, Token, Trimmed};
+use crate::driver::{DevicePtr, Driver, DriverError};
+use crate::order::Stamp;
+use crate::stats::Kept;
+
+/// No block: the end of a list.
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Life {
+    /// In the program's hands.
+    Live,
+    /// Idle: on the list and in the index.
+    Idle,
+    /// On its way back to the driver.
+    Leaving,
+    /// The slot is free.
+    Vacant,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    ptr: DevicePtr,
+    bytes: u64,
+    requested: u64,
+    stamp: Stamp,
+    life: Life,
+    /// Neighbours on the list of idle blocks.
+    older: u32,
+    newer: u32,
+}
+
+/// The books. Every driver allocation has one record from the moment it is made till the driver has
+/// taken it back.
+#[derive(Default)]
+struct Books {
+    records: Vec<Record>,
+    vacant: Vec<u32>,
+    /// Idle blocks by size, the most recently freed last.
+    index: BTreeMap<u64, Vec<u32>>,
+    /// Every record by address, of those that leave only while nothing new stands there.
+    by_address: BTreeMap<DevicePtr, u32>,
+    /// Least and most recently freed idle block.
+    oldest: u32,
+    newest: u32,
+    idle: u64,
+}
+
+impl Books {
+    fn enlist(&mut self, at: u32) {
+        let newest = self.newest;
+        let record = &mut self.records[at as usize];
+        record.life = Life::Idle;
+        record.older = newest;
+        record.newer = NONE;
+        let bytes = record.bytes;
+        match newest {
+            NONE => self.oldest = at,
+            newest => self.records[newest as usize].newer = at,
+        }
+        self.newest = at;
+        self.idle += bytes;
+        self.index.entry(bytes).or_default().push(at);
+    }
+
+    /// Takes an idle block off the list. The caller takes it out of the index.
+    fn delist(&mut self, at: u32) -> Record {
+        let record = self.records[at as usize];
+        match record.older {
+            NONE => self.oldest = record.newer,
+            older => self.records[older as usize].newer = record.newer,
+        }
+        match record.newer {
+            NONE => self.newest = record.older,
+            newer => self.records[newer as usize].older = record.older,
+        }
+        self.idle -= record.bytes;
+        record
+    }
+
+    fn unindex(&mut self, at: u32) {
+        let bytes = self.records[at as usize].bytes;
+        if let Some(same_size) = self.index.get_mut(&bytes) {
+            // The oldest of a size stands first.
+            if let Some(place) = same_size.iter().position(|&other| other == at) {
+                same_size.remove(place);
+            }
+            if same_size.is_empty() {
+                self.index.remove(&bytes);
+            }
+        }
+    }
+
+    fn vacate(&mut self, at: u32) {
+        let record = &mut self.records[at as usize];
+        record.life = Life::Vacant;
+        // The driver may have handed the address out again before this was entered.
+        if self.by_address.get(&record.ptr) == Some(&at) {
+            self.by_address.remove(&record.ptr);
+        }
+        self.vacant.push(at);
+    }
+
+    /// Strikes every record that overlaps what the driver handed out.
+    fn make_room(&mut self, ptr: DevicePtr, bytes: u64) -> Evicted {
+        let mut evicted = Evicted::default();
+        let end = DevicePtr(ptr.0.saturating_add(bytes));
+        while let Some((&start, &at)) = self.by_address.range(..end).next_back() {
+            let record = self.records[at as usize];
+            if start.0 + record.bytes <= ptr.0 {
+                break;
+            }
+            if record.life == Life::Leaving {
+                // Just taken back by the driver; who sent it away strikes the rest.
+                self.by_address.remove(&start);
+                continue;
+            }
+            if record.life == Life::Live {
+                let returned = Returned { bytes: record.bytes, requested: record.requested };
+                evicted.live.push((start, returned));
+            } else {
+                self.unindex(at);
+                self.delist(at);
+            }
+            evicted.reserved += record.bytes;
+            evicted.segments += 1;
+            self.vacate(at);
+        }
+        evicted
+    }
+
+    fn enter(&mut self, record: Record) -> u32 {
+        let at = match self.vacant.pop() {
+            Some(at) => {
+                self.records[at as usize] = record;
+                at
+            }
+            None => {
+                self.records.push(record);
+                (self.records.len() - 1) as u32
+            }
+        };
+        self.by_address.insert(record.ptr, at);
+        at
+    }
+}
+
+/// See the [module](self).
+pub struct Exact {
+    books: Mutex<Books>,
+}
+
+impl Exact {
+    /// Nothing reserved yet.
+    pub fn new() -> Self {
+        Self { books: Mutex::new(Books { oldest: NONE, newest: NONE, ..Books::default() }) }
+    }
+}
+
+impl Default for Exact {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<D: Driver> Backing<D> for Exact {
+    fn name(&self) -> &'static str {
+        "exact"
+    }
+
+    fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block> {
+        let class = super::round_up(bytes)?;
+        let mut guard = self.books.lock();
+        let books = &mut *guard;
+        let mut found = None;
+        for (_, same_size) in books.index.range_mut(class..=largest_fit(class)) {
+            let newest_usable =
+                same_size.iter().rposition(|&at| books.records[at as usize].stamp <= horizon);
+            if let Some(place) = newest_usable {
+                found = Some(same_size.remove(place));
+                break;
+            }
+        }
+        let at = found?;
+        books.delist(at);
+        let record = &mut books.records[at as usize];
+        record.life = Life::Live;
+        record.requested = bytes;
+        Some(Block { ptr: record.ptr, bytes: record.bytes, token: Token(at), stamp: record.stamp })
+    }
+
+    fn grow(&self, driver: &D, bytes: u64) -> Result<Grown, DriverError> {
+        let class = super::round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
+        let ptr = driver.allocate(class)?;
+        let record = Record {
+            ptr,
+            bytes: class,
+            requested: bytes,
+            stamp: Stamp::QUIESCED,
+            life: Life::Live,
+            older: NONE,
+            newer: NONE,
+        };
+        let (at, evicted) = {
+            let mut books = self.books.lock();
+            let evicted = books.make_room(ptr, class);
+            (books.enter(record), evicted)
+        };
+        let block = Block { ptr, bytes: class, token: Token(at), stamp: Stamp::QUIESCED };
+        Ok(Grown { block, reserved: class, evicted })
+    }
+
+    fn give(&self, token: Token, stamp: Stamp) -> (Returned, u64) {
+        let mut books = self.books.lock();
+        let record = &mut books.records[token.0 as usize];
+        record.stamp = stamp;
+        let returned = Returned { bytes: record.bytes, requested: record.requested };
+        books.enlist(token.0);
+        (returned, books.idle)
+    }
+
+    fn peek(&self, token: Token) -> Returned {
+        let books = self.books.lock();
+        let record = &books.records[token.0 as usize];
+        Returned { bytes: record.bytes, requested: record.requested }
+    }
+
+    fn trim(&self, driver: &D, keep: u64) -> Trimmed {
+        let mut trimmed = Trimmed::default();
+        let mut refused = 0;
+        loop {
+            let (at, record) = {
+                let mut books = self.books.lock();
+                if books.oldest == NONE || books.idle <= keep {
+                    break;
+                }
+                let at = books.oldest;
+                books.unindex(at);
+                let record = books.delist(at);
+                books.records[at as usize].life = Life::Leaving;
+                (at, record)
+            };
+            // cuMemFree waits for the work that may still touch the block, so no fence is looked at.
+            let result = driver.free(record.ptr);
+            let mut books = self.books.lock();
+            trimmed.calls += 1;
+            match result {
+                Ok(()) => {
+                    books.vacate(at);
+                    trimmed.segments += 1;
+                    trimmed.released += record.bytes;
+                }
+                // The context is broken or gone; the record stays in `Leaving`, where nobody finds it.
+                Err(_) => refused += record.bytes,
+            }
+        }
+        if refused > 0 {
+            trimmed.kept.push(Kept { bytes: refused, why: "the driver refused to take it back" });
+        }
+        trimmed
+    }
+
+    fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError> {
+        let ptr = {
+            let mut books = self.books.lock();
+            let record = &mut books.records[token.0 as usize];
+            record.life = Life::Leaving;
+            record.ptr
+        };
+        driver.free(ptr)?;
+        self.books.lock().vacate(token.0);
+        Ok(())
+    }
+
+    fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
+        let books = self.books.lock();
+        let (&start, &at) = books.by_address.range(..=ptr).next_back()?;
+        let record = &books.records[at as usize];
+        (record.life == Life::Live && ptr.0 - start.0 < record.requested)
+            .then_some((start, record.requested))
+    }
+
+    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted {
+        self.books.lock().make_room(ptr, bytes)
+    }
+
+    fn live(&self) -> Vec<DevicePtr> {
+        let books = self.books.lock();
+        books.records.iter().filter(|r| r.life == Life::Live).map(|r| r.ptr).collect()
+    }
+
+    fn idle(&self) -> u64 {
+        self.books.lock().idle
+    }
+}

@@ -1,0 +1,121 @@
+//! Where the pool's physical memory comes from.
+//!
+//! A backing owns the memory of one context: what is in the program's hands and what is idle. It
+//! keeps its own lock, and never holds it across a driver call: it decides under the lock, calls
+//! without it, and enters the outcome under it again.
+
+mod exact;
+mod sizes;
+
+pub use exact::Exact;
+pub use sizes::{GRANULE, round_up};
+
+use crate::driver::{DevicePtr, Driver, DriverError};
+use crate::order::Stamp;
+use crate::stats::Kept;
+
+/// Names a block within its backing while the program holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token(pub u32);
+
+/// A block about to go to the program.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Block {
+    /// Where it begins.
+    pub ptr: DevicePtr,
+    /// Its size in bytes, at least what was asked for.
+    pub bytes: u64,
+    /// Its name.
+    pub token: Token,
+    /// The fence that must be in place before it is used.
+    pub stamp: Stamp,
+}
+
+/// Fresh memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Grown {
+    /// The block that was asked for.
+    pub block: Block,
+    /// What was newly reserved for it, in bytes.
+    pub reserved: u64,
+    /// Stale records that stood where the driver put it.
+    pub evicted: Evicted,
+}
+
+/// A block that came back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Returned {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What the program had asked for, in bytes.
+    pub requested: u64,
+}
+
+/// What a trim did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Bytes given back to the driver.
+    pub released: u64,
+    /// Reservations that ended.
+    pub segments: u64,
+    /// Driver calls made for it.
+    pub calls: u64,
+    /// What stayed although it was to go, and why.
+    pub kept: Vec<Kept>,
+}
+
+/// Where physical memory comes from. Sizes are in bytes.
+pub trait Backing<D: Driver>: Send + Sync {
+    /// The word in the stats file.
+    fn name(&self) -> &'static str;
+
+    /// Idle memory for `bytes`, whose stamp is not after `horizon`. Calls no driver.
+    fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block>;
+
+    /// Fresh memory for `bytes` from the driver, in the current context.
+    ///
+    /// # Errors
+    /// Those of the driver, `OUT_OF_MEMORY` above all.
+    fn grow(&self, driver: &D, bytes: u64) -> Result<Grown, DriverError>;
+
+    /// Takes a block back; idle from now on, to be used again behind fence `stamp`. The second
+    /// value is how many bytes are idle now.
+    fn give(&self, token: Token, stamp: Stamp) -> (Returned, u64);
+
+    /// What is known of a block in the program's hands.
+    fn peek(&self, token: Token) -> Returned;
+
+    /// Gives idle memory back, least recently used first, until at most `keep` bytes are idle. In
+    /// the current context.
+    fn trim(&self, driver: &D, keep: u64) -> Trimmed;
+
+    /// Gives a block in the program's hands straight back to the driver, waiting as natively.
+    ///
+    /// # Errors
+    /// Those of the driver.
+    fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError>;
+
+    /// Start and requested size of the block in the program's hands that holds `ptr`.
+    fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;
+
+    /// The driver handed `bytes` at `ptr` out to somebody else: whatever stood there for us is no
+    /// more.
+    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted;
+
+    /// The starts of all blocks in the program's hands.
+    fn live(&self) -> Vec<DevicePtr>;
+
+    /// Idle bytes.
+    fn idle(&self) -> u64;
+}
+
+/// Stale records that made room for what the driver handed out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Blocks the program held.
+    pub live: Vec<(DevicePtr, Returned)>,
+    /// Bytes that were on the books as reserved.
+    pub reserved: u64,
+    /// Reservations that were on the books.
+    pub segments: u64,
+}

@@ -1,0 +1,335 @@
+//! The pool of one context.
+//!
+//! It knows sizes, blocks, order and figures; it knows no symbol names and no process. No driver
+//! call is made under any of its locks.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::backing::{Backing, Block, Evicted, Grown, Returned, Token, Trimmed};
+use crate::driver::{Context, Current, Device, DeviceFacts, Driver, DriverError, Event, Relaxed};
+use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
+use crate::stats::{Counters, Kept, PoolSnapshot};
+
+mod lease;
+
+pub use lease::{Held, Lease};
+
+/// Blocks that were freed during a capture.
+#[derive(Default)]
+struct Deferred {
+    /// Those of the captures under way: nothing orders them yet.
+    captured: Vec<Token>,
+    /// Those of ended captures, each with an event recorded after its capture's end. The context
+    /// never waits for such an event, since later work may be what earlier work waits for; the
+    /// blocks come back when the host has seen it complete.
+    behind: Vec<(Event, Vec<Token>)>,
+}
+
+/// See the [module](self).
+pub struct Pool<D: Driver> {
+    /// Its number in the process, never 0.
+    pub number: u32,
+    /// The context.
+    pub context: Context,
+    /// The context's device.
+    pub device: Device,
+    facts: DeviceFacts,
+    /// The context's fences.
+    pub fences: Fences,
+    backing: Box<dyn Backing<D>>,
+    backing_reason: String,
+    counters: Mutex<Counters>,
+    deferred: Mutex<Deferred>,
+    has_deferred: AtomicBool,
+    /// Who works in the context on the pool's own account.
+    pub lease: Lease,
+    /// Bytes that may stay idle.
+    budget: u64,
+}
+
+/// What a free asks for.
+pub struct Given {
+    /// What came back.
+    pub returned: Returned,
+    /// Whether more is idle than may be.
+    pub over_budget: bool,
+}
+
+impl<D: Driver> Pool<D> {
+    /// An empty pool for `context`, which lives on `device`.
+    pub fn new(
+        number: u32,
+        context: Context,
+        device: Device,
+        facts: DeviceFacts,
+        backing: (Box<dyn Backing<D>>, String),
+        budget: u64,
+    ) -> Self {
+        Self {
+            number,
+            context,
+            device,
+            facts,
+            fences: Fences::new(context),
+            backing: backing.0,
+            backing_reason: backing.1,
+            counters: Mutex::default(),
+            deferred: Mutex::default(),
+            has_deferred: AtomicBool::new(false),
+            lease: Lease::default(),
+            budget,
+        }
+    }
+
+    /// What is known of the device.
+    pub fn facts(&self) -> &DeviceFacts {
+        &self.facts
+    }
+
+    /// The backing.
+    pub fn backing(&self) -> &dyn Backing<D> {
+        &*self.backing
+    }
+
+    /// Idle memory for `bytes`, ordered behind all work that may still touch it.
+    pub fn reuse(&self, driver: &D, captures: &Captures, mode: Mode, bytes: u64) -> Option<Block> {
+        if self.has_deferred.load(Ordering::Acquire) {
+            self.collect(driver);
+        }
+        let lazy = mode == Mode::Lazy && !captures.any();
+        let horizon = if lazy { Stamp(u64::MAX) } else { self.fences.placed() };
+        let block = self.backing.reuse(bytes, horizon)?;
+        if block.stamp > self.fences.placed() {
+            match self.fences.place(driver, captures) {
+                Ok(Ordered::Yes(_)) => {}
+                // A capture began meanwhile, or the context is broken: fresh memory needs no order.
+                Ok(Ordered::Captured) | Err(_) => {
+                    self.backing.give(block.token, block.stamp);
+                    return None;
+                }
+            }
+        }
+        let mut counters = self.counters.lock();
+        counters.hits += 1;
+        counters.hand_out(block.bytes, bytes);
+        Some(block)
+    }
+
+    /// Fresh memory for `bytes`, with whatever stale records stood in its place.
+    ///
+    /// # Errors
+    /// Those of the driver.
+    pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Evicted), DriverError> {
+        let Grown { block, reserved, evicted } = self.backing.grow(driver, bytes)?;
+        let mut counters = self.counters.lock();
+        counters.misses += 1;
+        counters.num_device_alloc += 1;
+        counters.segment.add(1);
+        counters.reserved_bytes.add(reserved);
+        counters.hand_out(block.bytes, bytes);
+        counters.strike(&evicted);
+        drop(counters);
+        Ok((block, evicted))
+    }
+
+    /// Takes out of the books what the driver handed out to somebody else.
+    pub fn evict(&self, block: Block) -> Evicted {
+        let evicted = self.backing.evict(block.ptr, block.bytes);
+        self.counters.lock().strike(&evicted);
+        evicted
+    }
+
+    /// Puts whatever is submitted to the context from now on behind what was submitted before. The
+    /// stamp is what the freed block waits for; `None` during a capture.
+    ///
+    /// # Errors
+    /// Those of the driver, asynchronous faults among them.
+    pub fn order(
+        &self,
+        driver: &D,
+        captures: &Captures,
+        mode: Mode,
+    ) -> Result<Option<Stamp>, DriverError> {
+        let ordered = match mode {
+            Mode::Unordered => Ordered::Yes(Stamp::QUIESCED),
+            Mode::Lazy => Ordered::Yes(self.fences.next()),
+            Mode::Strict => self.synchronize(driver, captures)?,
+            Mode::Fence => match self.fences.place(driver, captures) {
+                Ok(ordered) => ordered,
+                // Without a fence the host's wait is left.
+                Err(_) => self.synchronize(driver, captures)?,
+            },
+        };
+        Ok(match ordered {
+            Ordered::Yes(stamp) => Some(stamp),
+            Ordered::Captured => None,
+        })
+    }
+
+    fn synchronize(&self, driver: &D, captures: &Captures) -> Result<Ordered, DriverError> {
+        let ordered = self.fences.synchronize(driver, captures)?;
+        if ordered != Ordered::Captured {
+            self.counters.lock().host_syncs += 1;
+        }
+        Ok(ordered)
+    }
+
+    /// Takes back an ordered block.
+    pub fn give(&self, token: Token, stamp: Stamp) -> Given {
+        let (returned, idle) = self.backing.give(token, stamp);
+        self.counters.lock().take_back(returned);
+        Given { returned, over_budget: idle > self.budget }
+    }
+
+    /// Takes back a block that was freed during a capture.
+    pub fn defer(&self, token: Token) {
+        let returned = self.backing.peek(token);
+        let mut deferred = self.deferred.lock();
+        deferred.captured.push(token);
+        self.has_deferred.store(true, Ordering::Release);
+        drop(deferred);
+        self.counters.lock().take_back(returned);
+    }
+
+    /// The last capture of the process has ended.
+    pub fn captures_ended(&self, driver: &D, captures: &Captures) {
+        if !self.has_deferred.load(Ordering::Acquire) {
+            return;
+        }
+        let tokens = std::mem::take(&mut self.deferred.lock().captured);
+        if tokens.is_empty() {
+            return;
+        }
+        match self.fences.mark(driver, captures) {
+            Ok(Some(event)) => self.deferred.lock().behind.push((event, tokens)),
+            // Another capture began, whose end will do, or the context is broken.
+            Ok(None) | Err(_) => self.deferred.lock().captured.extend(tokens),
+        }
+    }
+
+    /// Makes idle what was freed during captures and is done.
+    fn collect(&self, driver: &D) {
+        let groups = std::mem::take(&mut self.deferred.lock().behind);
+        let mut waiting = Vec::new();
+        {
+            let _relaxed = Relaxed::enter(driver);
+            for (event, tokens) in groups {
+                if matches!(driver.event_done(event), Ok(true)) {
+                    self.fences.recycle(event);
+                    for token in tokens {
+                        self.backing.give(token, Stamp::QUIESCED);
+                    }
+                } else {
+                    waiting.push((event, tokens));
+                }
+            }
+        }
+        let mut deferred = self.deferred.lock();
+        deferred.behind.append(&mut waiting);
+        let none = deferred.behind.is_empty() && deferred.captured.is_empty();
+        self.has_deferred.store(!none, Ordering::Release);
+    }
+
+    /// Waits for everything that is freed and not yet done.
+    pub fn wait_pending(&self, driver: &D) {
+        // A fault shows in the program's own next call.
+        let _ = self.settle(driver);
+        let events: Vec<Event> =
+            self.deferred.lock().behind.iter().map(|&(event, _)| event).collect();
+        let _relaxed = Relaxed::enter(driver);
+        for event in events {
+            let _ = driver.wait_event(event);
+        }
+        drop(_relaxed);
+        self.collect(driver);
+    }
+
+    /// Pays the wait that is owed for the fences placed so far.
+    ///
+    /// # Errors
+    /// Those of the driver, asynchronous faults among them.
+    pub fn settle(&self, driver: &D) -> Result<(), DriverError> {
+        if self.fences.completed() < self.fences.placed() {
+            self.fences.wait(driver)?;
+            self.counters.lock().host_syncs += 1;
+        }
+        Ok(())
+    }
+
+    /// Gives idle memory back until at most `keep` bytes are idle. Makes the context current.
+    pub fn trim(&self, driver: &D, keep: u64) -> Trimmed {
+        let _relaxed = Relaxed::enter(driver);
+        self.collect(driver);
+        let Ok(_current) = Current::enter(driver, self.context) else {
+            let bytes = self.backing.idle();
+            let kept = vec![Kept { bytes, why: "its context cannot be entered" }];
+            return Trimmed { kept, ..Trimmed::default() };
+        };
+        let mut trimmed = self.backing.trim(driver, keep);
+        let mut counters = self.counters.lock();
+        counters.num_device_free += trimmed.calls;
+        counters.segment.sub(trimmed.segments);
+        counters.reserved_bytes.sub(trimmed.released);
+        drop(counters);
+        let deferred = self.deferred_bytes();
+        if deferred > 0 {
+            trimmed.kept.push(Kept { bytes: deferred, why: "freed during a stream capture" });
+        }
+        trimmed
+    }
+
+    /// Gives back what is idle beyond the budget.
+    pub fn trim_to_budget(&self, driver: &D) {
+        self.trim(driver, self.budget);
+    }
+
+    /// Gives a block in the program's hands straight back to the driver.
+    ///
+    /// # Errors
+    /// Those of the driver.
+    pub fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError> {
+        let returned = self.backing.peek(token);
+        self.backing.dispose(driver, token)?;
+        let mut counters = self.counters.lock();
+        counters.take_back(returned);
+        counters.num_device_free += 1;
+        counters.segment.sub(1);
+        counters.reserved_bytes.sub(returned.bytes);
+        Ok(())
+    }
+
+    /// Bytes reserved and not in the program's hands.
+    pub fn idle(&self) -> u64 {
+        self.backing.idle() + self.deferred_bytes()
+    }
+
+    fn deferred_bytes(&self) -> u64 {
+        let deferred = self.deferred.lock();
+        let behind = deferred.behind.iter().flat_map(|(_, tokens)| tokens);
+        deferred.captured.iter().chain(behind).map(|&t| self.backing.peek(t).bytes).sum()
+    }
+
+    /// Changes the counters.
+    pub fn count(&self, change: impl FnOnce(&mut Counters)) {
+        change(&mut self.counters.lock());
+    }
+
+    /// The pool as it is.
+    pub fn snapshot(&self) -> PoolSnapshot {
+        let mut counters = self.counters.lock().clone();
+        counters.fences = self.fences.count();
+        PoolSnapshot {
+            device: self.device.0,
+            name: self.facts.name.clone(),
+            uuid: self.facts.uuid.clone(),
+            total_bytes: self.facts.total_bytes,
+            context: self.context.0,
+            alive: true,
+            backing: self.backing.name(),
+            backing_reason: self.backing_reason.clone(),
+            counters,
+        }
+    }
+}

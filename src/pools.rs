@@ -1,0 +1,440 @@
+//! The pools of a process: one per context, and what they share.
+//!
+//! This is what the hooks call. Everything that is not a pool's goes to the driver untouched.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+
+use crate::backing::{Backing, Block, Evicted, Exact, Token, round_up};
+use crate::config::Options;
+use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed, Stream};
+use crate::order::{Captures, Mode, ModeSwitch, Sign};
+use crate::pool::Pool;
+use crate::ptrmap::{Entry, PtrMap};
+use crate::stats::{FlushReason, PoolSnapshot, Snapshot};
+
+mod flush;
+
+/// One in so many calls is timed: a look at the clock costs as much as a third of a hit.
+const SAMPLE: u32 = 64;
+
+/// What to do with a call while the pools do not work as usual.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// As usual.
+    Open,
+    /// The process is ending: everything goes to the driver.
+    Closed,
+    /// A panic was caught: frees of our blocks succeed and leak, the rest goes to the driver.
+    Retired,
+}
+
+/// See the [module](self).
+pub struct Pools<D: Driver> {
+    driver: D,
+    options: Options,
+    /// Tells this instance from others in the same thread.
+    id: u32,
+    table: ArcSwap<Vec<Arc<Pool<D>>>>,
+    /// Held while the table changes.
+    changing: Mutex<u32>,
+    blocks: PtrMap,
+    mode: ModeSwitch,
+    captures: Captures,
+    /// Whether fences were placed since the last settling.
+    owing: AtomicBool,
+    /// Threads that used CUDA.
+    threads: AtomicU32,
+    /// The first context that was in use, 0 for none.
+    first_context: AtomicUsize,
+    closed: AtomicBool,
+    retired: AtomicBool,
+    retired_why: Mutex<String>,
+    flushes: flush::History,
+    /// What the ended contexts counted, one entry per device.
+    ended: Mutex<Vec<PoolSnapshot>>,
+}
+
+thread_local! {
+    /// The instance that has counted this thread.
+    static COUNTED_BY: Cell<u32> = const { Cell::new(0) };
+    /// Calls since the last one that was timed.
+    static UNTIMED: Cell<u32> = const { Cell::new(0) };
+}
+
+impl<D: Driver> Pools<D> {
+    /// No pool yet. They appear with the first allocation in each context.
+    pub fn new(driver: D, options: &Options) -> Self {
+        static INSTANCES: AtomicU32 = AtomicU32::new(0);
+        Self {
+            mode: ModeSwitch::new(options.order, driver.has_context_events()),
+            driver,
+            options: options.clone(),
+            id: INSTANCES.fetch_add(1, Ordering::Relaxed) + 1,
+            table: ArcSwap::default(),
+            changing: Mutex::new(0),
+            blocks: PtrMap::default(),
+            captures: Captures::default(),
+            owing: AtomicBool::new(false),
+            threads: AtomicU32::new(0),
+            first_context: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
+            retired_why: Mutex::default(),
+            flushes: flush::History::default(),
+            ended: Mutex::default(),
+        }
+    }
+
+    /// The driver.
+    pub fn driver(&self) -> &D {
+        &self.driver
+    }
+
+    fn phase(&self) -> Phase {
+        if self.closed.load(Ordering::Acquire) {
+            Phase::Closed
+        } else if self.retired.load(Ordering::Acquire) {
+            Phase::Retired
+        } else {
+            Phase::Open
+        }
+    }
+
+    /// `cuMemAlloc`: `bytes` of memory in the current context.
+    ///
+    /// # Errors
+    /// As the driver's: `INVALID_VALUE` for no bytes, `INVALID_CONTEXT` without a context,
+    /// `OUT_OF_MEMORY` once nothing idle is left on the device and the driver has none.
+    pub fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
+        if self.phase() != Phase::Open || round_up(bytes).is_none() {
+            return self.driver.allocate(bytes);
+        }
+        let Some(context) = self.driver.current_context()? else {
+            return self.driver.allocate(bytes);
+        };
+        self.count_thread();
+        let started = sample();
+        let table = self.table.load();
+        let found = table.iter().find(|pool| pool.context == context);
+        let made;
+        let pool = match found {
+            Some(pool) => pool,
+            None => {
+                made = self.add_pool(context)?;
+                &made
+            }
+        };
+        let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), bytes) {
+            Some(block) => block,
+            None => self.grow(pool, bytes)?,
+        };
+        if !PtrMap::covers(block.ptr) {
+            // Not aligned as CUDA promises: not for us.
+            pool.dispose(&self.driver, block.token)?;
+            return self.driver.allocate(bytes);
+        }
+        self.blocks.insert(block.ptr, Entry { pool: pool.number, token: block.token.0 });
+        if let Some(started) = started {
+            pool.count(|counters| counters.malloc_latency.record(nanoseconds(started)));
+        }
+        Ok(block.ptr)
+    }
+
+    /// `cuMemFree`. Pointers that are not ours go to the driver, as do all while the process ends.
+    ///
+    /// # Errors
+    /// As the driver's: `INVALID_VALUE` for what is not the start of a block, asynchronous faults
+    /// where the order in force waits.
+    pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
+        let Some(entry) = self.blocks.take(ptr) else { return self.driver.free(ptr) };
+        let token = Token(entry.token);
+        let table = self.table.load();
+        let Some(pool) = table.iter().find(|pool| pool.number == entry.pool) else {
+            return self.driver.free(ptr);
+        };
+        match self.phase() {
+            Phase::Open => {}
+            Phase::Closed => return pool.dispose(&self.driver, token),
+            Phase::Retired => return Ok(()),
+        }
+        self.count_thread();
+        let started = sample();
+        let mode = self.mode.mode();
+        match pool.order(&self.driver, &self.captures, mode) {
+            Ok(Some(stamp)) => {
+                if mode == Mode::Fence && !self.owing.load(Ordering::Relaxed) {
+                    self.owing.store(true, Ordering::Release);
+                }
+                if pool.give(token, stamp).over_budget {
+                    pool.trim_to_budget(&self.driver);
+                }
+            }
+            Ok(None) => pool.defer(token),
+            Err(error) => {
+                // Not freed: the block stays the program's.
+                self.blocks.insert(ptr, entry);
+                return Err(error);
+            }
+        }
+        if let Some(started) = started {
+            pool.count(|counters| counters.free_latency.record(nanoseconds(started)));
+        }
+        Ok(())
+    }
+
+    /// Start and requested size of the program's block that holds `ptr`; `None` if it is not ours.
+    pub fn address_range(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
+        self.table.load().iter().find_map(|pool| pool.backing().find(ptr))
+    }
+
+    /// Idle bytes of all pools.
+    pub fn idle_bytes(&self) -> u64 {
+        self.table.load().iter().map(|pool| pool.idle()).sum()
+    }
+
+    fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
+        let _relaxed = Relaxed::enter(&self.driver);
+        let (block, evicted) = match pool.grow(&self.driver, bytes) {
+            // What the device cannot hold is not worth everybody's cache.
+            Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
+                match self.grow_after_flush(pool, bytes)? {
+                    Regained::Reused(block) => return Ok(block),
+                    Regained::Grown(block, evicted) => (block, evicted),
+                }
+            }
+            other => other?,
+        };
+        self.strike(&evicted);
+        for other in self.table.load().iter().filter(|other| other.number != pool.number) {
+            self.strike(&other.evict(block));
+        }
+        Ok(block)
+    }
+
+    fn grow_after_flush(&self, pool: &Pool<D>, bytes: u64) -> Result<Regained, DriverError> {
+        pool.count(|counters| counters.num_alloc_retries += 1);
+        if !self.captures.any() {
+            pool.wait_pending(&self.driver);
+        }
+        let mode = self.mode.mode();
+        if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
+            return Ok(Regained::Reused(block));
+        }
+        self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
+        match pool.grow(&self.driver, bytes) {
+            Ok((block, evicted)) => Ok(Regained::Grown(block, evicted)),
+            Err(error) => {
+                if error == DriverError::OUT_OF_MEMORY {
+                    pool.count(|counters| counters.num_ooms += 1);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets blocks that the program held where the driver now has something else.
+    fn strike(&self, evicted: &Evicted) {
+        for &(ptr, _) in &evicted.live {
+            self.blocks.take(ptr);
+        }
+    }
+
+    fn add_pool(&self, context: Context) -> Result<Arc<Pool<D>>, DriverError> {
+        // Asked before the lock: no driver call is made under it.
+        let _relaxed = Relaxed::enter(&self.driver);
+        let device = self.driver.context_device()?;
+        let facts = self.driver.device_facts(device)?;
+        self.context_in_use(context);
+        if facts.pageable_access {
+            self.sign(Sign::PageableAccess);
+        }
+        let budget = self.options.max_idle.of(facts.total_bytes);
+        let mut last = self.changing.lock();
+        let table = self.table.load_full();
+        if let Some(pool) = table.iter().find(|pool| pool.context == context) {
+            return Ok(pool.clone());
+        }
+        *last = last.wrapping_add(1).max(1);
+        let backing: Box<dyn Backing<D>> = Box::new(Exact::new());
+        let reason = "the only one so far".to_owned();
+        let pool = Arc::new(Pool::new(*last, context, device, facts, (backing, reason), budget));
+        let mut pools = Vec::clone(&table);
+        pools.push(pool.clone());
+        self.table.store(Arc::new(pools));
+        Ok(pool)
+    }
+
+    /// The calling thread uses CUDA: the second one to do so is a sign.
+    fn count_thread(&self) {
+        if COUNTED_BY.get() != self.id {
+            COUNTED_BY.set(self.id);
+            if self.threads.fetch_add(1, Ordering::AcqRel) > 0 {
+                self.sign(Sign::SecondThread);
+            }
+        }
+    }
+
+    /// The program made `context` current on the calling thread, or created it there.
+    pub fn context_in_use(&self, context: Context) {
+        self.count_thread();
+        let first =
+            self.first_context.compare_exchange(0, context.0, Ordering::AcqRel, Ordering::Acquire);
+        if first.is_err_and(|first| first != context.0) {
+            self.sign(Sign::SecondContext);
+        }
+    }
+
+    /// `sign` was seen: `auto` goes over to `strict`, and what is owed is paid.
+    pub fn sign(&self, sign: Sign) {
+        if self.mode.see(sign) {
+            tracing::info!("order is strict from now on: {}", sign.name());
+            self.settle();
+        }
+    }
+
+    /// Pays the waits that are owed, before a call that looks at the device without waiting.
+    pub fn settle(&self) {
+        if !self.owing.load(Ordering::Acquire) || self.captures.any() || self.phase() != Phase::Open
+        {
+            return;
+        }
+        self.owing.store(false, Ordering::Release);
+        for pool in self.table.load().iter() {
+            // A fault shows in the call that is about to be made.
+            let _ = pool.settle(&self.driver);
+        }
+    }
+
+    /// Runs begin-capture of `stream`, `call`, and gives its `CUresult`.
+    pub fn begin_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
+        self.captures.begin(stream, call)
+    }
+
+    /// Runs end-capture of `stream`, `call`, and gives its `CUresult`.
+    pub fn end_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
+        let result = call();
+        if self.captures.ended(stream, &self.driver) {
+            self.captures_ended();
+        }
+        result
+    }
+
+    /// Runs the destruction of `stream`, `call`, and gives its `CUresult`.
+    pub fn destroy_stream(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
+        let result = call();
+        if result == 0 && self.captures.any() && self.captures.forget(stream) {
+            self.captures_ended();
+        }
+        result
+    }
+
+    fn captures_ended(&self) {
+        for pool in self.table.load().iter() {
+            pool.captures_ended(&self.driver, &self.captures);
+        }
+    }
+
+    /// Runs the end of `context`, `call` (its destruction, or the primary context's reset), and gives
+    /// its `CUresult`. What is owed is paid first, and no flush works in the context any more.
+    pub fn end_context(&self, context: Context, call: impl FnOnce() -> i32) -> i32 {
+        self.settle();
+        let pool = self.table.load().iter().find(|pool| pool.context == context).cloned();
+        if let Some(pool) = &pool {
+            pool.lease.revoke();
+        }
+        let result = call();
+        match pool {
+            Some(pool) if result != 0 => pool.lease.restore(),
+            _ => self.context_ended(context),
+        }
+        result
+    }
+
+    /// `context` is no more: its pool is forgotten, without any call.
+    pub fn context_ended(&self, context: Context) {
+        let _ =
+            self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
+        let mut gone = None;
+        {
+            let _changing = self.changing.lock();
+            let mut pools = Vec::clone(&self.table.load_full());
+            if let Some(at) = pools.iter().position(|pool| pool.context == context) {
+                gone = Some(pools.remove(at));
+                self.table.store(Arc::new(pools));
+            }
+        }
+        let Some(pool) = gone else { return };
+        for ptr in pool.backing().live() {
+            self.blocks.take(ptr);
+        }
+        let mut snapshot = pool.snapshot();
+        snapshot.alive = false;
+        snapshot.counters.end();
+        let mut ended = self.ended.lock();
+        match ended.iter_mut().find(|other| other.device == snapshot.device) {
+            Some(other) => other.counters.absorb(&snapshot.counters),
+            None => ended.push(snapshot),
+        }
+    }
+
+    /// Everything at this moment.
+    pub fn snapshot(&self) -> Snapshot {
+        let mut pools: Vec<_> = self.table.load().iter().map(|pool| pool.snapshot()).collect();
+        pools.extend(self.ended.lock().iter().cloned());
+        Snapshot {
+            order: self.mode.mode().name(),
+            order_configured: self.mode.configured().name(),
+            order_reason: self.mode.reason().to_owned(),
+            pools,
+            flushes: self.flushes.all(),
+            retired: self.retired_why.lock().clone(),
+        }
+    }
+
+    /// Peaks start again from now.
+    pub fn reset_peaks(&self) {
+        for pool in self.table.load().iter() {
+            pool.count(|counters| counters.reset_peaks());
+        }
+        for ended in self.ended.lock().iter_mut() {
+            ended.counters.reset_peaks();
+        }
+    }
+
+    /// The process is ending: what is owed is paid, and from now on everything goes to the driver.
+    pub fn close(&self) {
+        self.settle();
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Something went wrong inside: nothing is reused or given back any more, frees of our blocks
+    /// succeed and leak, allocations go to the driver.
+    pub fn retire(&self, why: &str) {
+        if !self.retired.swap(true, Ordering::AcqRel) {
+            *self.retired_why.lock() = why.to_owned();
+            tracing::error!("the pool is retired: {why}; freed blocks are no longer reused");
+        }
+    }
+}
+
+/// Memory found after all.
+enum Regained {
+    Reused(Block),
+    Grown(Block, Evicted),
+}
+
+fn sample() -> Option<Instant> {
+    let untimed = UNTIMED.get();
+    UNTIMED.set((untimed + 1) % SAMPLE);
+    (untimed == 0).then(Instant::now)
+}
+
+fn nanoseconds(since: Instant) -> u64 {
+    since.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
+}

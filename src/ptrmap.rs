@@ -1,0 +1,145 @@
+//! From an address to its block, in constant time and without a lock.
+//!
+//! A table of tables over the 47 bits of a device address, in steps of 256 bytes:
+//!
+//! ```text
+//!  46        34 33        21 20         8 7    0
+//! │  region    │   page     │   granule  │  0   │
+//! ```
+//!
+//! A block that starts on a 2 MiB page has its entry in the page itself, so that large blocks need
+//! no table of granules. Tables are made as addresses appear and never taken away.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::driver::DevicePtr;
+
+/// 256 bytes: the least alignment that CUDA promises for an allocation.
+const GRANULE_BITS: u32 = 8;
+const PAGE_BITS: u32 = 21;
+const REGION_BITS: u32 = 34;
+const ADDRESS_BITS: u32 = 47;
+
+/// Which block starts at an address: its pool and its name there. Never 0 as a number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The pool's number, not 0.
+    pub pool: u32,
+    /// The block's token in that pool.
+    pub token: u32,
+}
+
+impl Entry {
+    const fn to_bits(self) -> u64 {
+        (self.pool as u64) << 32 | self.token as u64
+    }
+
+    const fn from_bits(bits: u64) -> Option<Self> {
+        match (bits >> 32) as u32 {
+            0 => None,
+            pool => Some(Self { pool, token: bits as u32 }),
+        }
+    }
+}
+
+type Granules = Box<[AtomicU64]>;
+
+#[derive(Default)]
+struct Page {
+    /// The block that starts on the page's first byte.
+    first: AtomicU64,
+    /// Those that start further in.
+    granules: OnceLock<Granules>,
+}
+
+type Region = Box<[Page]>;
+
+/// See the [module](self).
+pub struct PtrMap {
+    regions: Box<[OnceLock<Region>]>,
+}
+
+fn table<T: Default>(bits: u32) -> Box<[T]> {
+    (0..1usize << bits).map(|_| T::default()).collect()
+}
+
+impl Default for PtrMap {
+    fn default() -> Self {
+        Self { regions: table(ADDRESS_BITS - REGION_BITS) }
+    }
+}
+
+impl PtrMap {
+    /// Whether blocks at `ptr` can be entered: the address is aligned as CUDA promises.
+    pub const fn covers(ptr: DevicePtr) -> bool {
+        ptr.0 >> ADDRESS_BITS == 0 && ptr.0 & ((1 << GRANULE_BITS) - 1) == 0
+    }
+
+    /// `entry` starts at `ptr`. The address must be one that the map [covers](Self::covers).
+    pub fn insert(&self, ptr: DevicePtr, entry: Entry) {
+        debug_assert!(Self::covers(ptr));
+        let (region, page, granule) = split(ptr);
+        let region = self.regions[region].get_or_init(|| table(REGION_BITS - PAGE_BITS));
+        let page = &region[page];
+        let slot = match granule {
+            0 => &page.first,
+            granule => &page.granules.get_or_init(|| table(PAGE_BITS - GRANULE_BITS))[granule],
+        };
+        slot.store(entry.to_bits(), Ordering::Release);
+    }
+
+    /// Takes out what starts at `ptr`. Of two threads that ask at the same time one gets it.
+    pub fn take(&self, ptr: DevicePtr) -> Option<Entry> {
+        Entry::from_bits(self.slot(ptr)?.swap(0, Ordering::AcqRel))
+    }
+
+    fn slot(&self, ptr: DevicePtr) -> Option<&AtomicU64> {
+        if !Self::covers(ptr) {
+            return None;
+        }
+        let (region, page, granule) = split(ptr);
+        let page = &self.regions[region].get()?[page];
+        match granule {
+            0 => Some(&page.first),
+            granule => Some(&page.granules.get()?[granule]),
+        }
+    }
+}
+
+fn split(ptr: DevicePtr) -> (usize, usize, usize) {
+    let part = |from: u32, to: u32| ((ptr.0 >> from) & ((1 << (to - from)) - 1)) as usize;
+    (part(REGION_BITS, ADDRESS_BITS), part(PAGE_BITS, REGION_BITS), part(GRANULE_BITS, PAGE_BITS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(token: u32) -> Entry {
+        Entry { pool: 1, token }
+    }
+
+    #[test]
+    fn finds_what_starts_exactly_there_once() {
+        let map = PtrMap::default();
+        let addresses = [0x7f00_0000_0000, 0x7f00_0000_0200, 0x7f00_0020_0000, 0x200];
+        for (token, &address) in addresses.iter().enumerate() {
+            map.insert(DevicePtr(address), entry(token as u32));
+        }
+        for (token, &address) in addresses.iter().enumerate() {
+            assert_eq!(map.take(DevicePtr(address + 1)), None, "an interior pointer");
+            assert_eq!(map.take(DevicePtr(address + 0x400)), None, "an interior pointer");
+            assert_eq!(map.take(DevicePtr(address)), Some(entry(token as u32)));
+            assert_eq!(map.take(DevicePtr(address)), None, "a second free");
+        }
+    }
+
+    #[test]
+    fn addresses_no_device_has_are_nobodys() {
+        let map = PtrMap::default();
+        for address in [0, u64::MAX, 1 << 47, 0xdead_beef] {
+            assert_eq!(map.take(DevicePtr(address)), None);
+        }
+    }
+}
