@@ -1,0 +1,133 @@
+"""The native behaviour that programs may rely on, compared line by line."""
+
+from harness import BARE, ORDERED, last_line
+
+SUCCESS = "cudaSuccess"
+
+
+def lines_of(output):
+    """`name: rest` lines as a dictionary."""
+    return {
+        name: rest.strip()
+        for name, separator, rest in (line.partition(": ") for line in output.splitlines())
+        if separator
+    }
+
+
+def errors(suite):
+    """The table of native errors."""
+    program = [suite.build / "errors"]
+    modes = (BARE,) + (("auto", "strict") if suite.quick else ORDERED)
+    runs = suite.each(modes, lambda mode: suite.run("errors", program, mode), len(modes))
+    expected = lines_of(runs[0].output)
+    suite.check("errors/bare", runs[0].problem() is None, runs[0].problem() or "")
+    for run in runs[1:]:
+        suite.check(f"errors/{run.mode}", run.problem() is None, run.problem() or "")
+        got = lines_of(run.output)
+        for name, line in expected.items():
+            suite.check(f"errors/{run.mode}/{name}", got.get(name) == line,
+                        f"native `{line}`, pooled `{got.get(name, 'nothing')}`")
+
+
+def succeeds(line):
+    """Whether every result of a capture line is a success."""
+    fields = dict(part.split("=", 1) for part in line.split() if "=" in part)
+    results = line.split()[0].split(",")
+    return (
+        all(result in (SUCCESS, "-") for result in results)
+        and fields.get("capture") == "active"
+        and fields.get("end") == SUCCESS
+    )
+
+
+def capture(suite):
+    """Allocation and free around captures in three modes, and a race."""
+    rounds = "100" if suite.quick else "400"
+    program = [suite.build / "capture", rounds]
+    modes = (BARE,) + (("auto", "fence") if suite.quick else ORDERED)
+    runs = suite.each(modes, lambda mode: suite.run("capture", program, mode, 90), 1)
+    expected = lines_of(runs[0].output)
+    suite.check("capture/bare", runs[0].problem() is None, runs[0].problem() or "")
+    for run in runs[1:]:
+        suite.check(f"capture/{run.mode}", run.problem() is None, run.problem() or "")
+        got = lines_of(run.output)
+        for name, line in expected.items():
+            pooled = got.get(name, "nothing")
+            if name.startswith("race"):
+                suite.check(f"capture/{run.mode}/{name}", race_holds(line, pooled),
+                            f"native `{line}`, pooled `{pooled}`")
+            elif succeeds(line):
+                suite.check(f"capture/{run.mode}/{name}", pooled == line,
+                            f"native `{line}`, pooled `{pooled}`")
+            else:
+                # What natively fails may succeed; what is replayed must be right.
+                suite.check(f"capture/{run.mode}/{name}",
+                            pooled != "nothing" and "replay=wrong" not in pooled, pooled)
+
+
+def race_holds(native, pooled):
+    """No more captures spoilt and no more calls failed than natively."""
+    def numbers(line):
+        fields = dict(part.split("=") for part in line.split() if "=" in part)
+        return int(fields.get("spoilt", 10**9)), int(fields.get("failed", 10**9))
+
+    spoilt, failed = numbers(native)
+    pooled_spoilt, pooled_failed = numbers(pooled)
+    return (pooled_spoilt <= spoilt and pooled_failed <= failed
+            and "counted=right" in pooled)
+
+
+# Case -> the orderings in which the output must be native's. `fence` by choice
+# delays other threads' submissions, so a kernel that waits for one hangs there;
+# `lazy` orders nothing but memory.
+SEMANTICS = {
+    "spin": ("auto", "strict", "lazy"),
+    "streams": ("auto", "fence", "strict"),
+    "events": ("auto", "fence", "strict"),
+    "queries": ("auto", "fence", "strict"),
+    "print": ORDERED,
+}
+
+
+def semantics(suite):
+    """What programs get from cudaFree beside the memory."""
+    program = suite.build / "semantics"
+
+    def run(case_and_mode):
+        case, mode = case_and_mode
+        return suite.run(f"semantics-{case}", [program, case], mode, 30)
+
+    pairs = [(case, mode) for case, modes in SEMANTICS.items() for mode in (BARE,) + modes]
+    results = dict(zip(pairs, suite.each(pairs, run, 1)))
+    for case, modes in SEMANTICS.items():
+        bare = results[case, BARE]
+        suite.check(f"semantics/bare/{case}", bare.problem() is None, bare.problem() or "")
+        for mode in modes:
+            pooled = results[case, mode]
+            problem = pooled.problem()
+            # What a kernel prints may come before or after the host's own line.
+            same = sorted(pooled.output.splitlines()) == sorted(bare.output.splitlines())
+            suite.check(f"semantics/{mode}/{case}", problem is None and same,
+                        problem or f"native `{last_line(bare.output)}`, "
+                        f"pooled `{last_line(pooled.output)}`")
+    fault(suite, run)
+    late = run(("spin-late-thread", "auto"))
+    suite.note(f"semantics/auto/spin-late-thread: {last_line(late.output)} "
+               "(a thread's first CUDA call comes after the free)")
+
+
+def fault(suite, run):
+    """`strict` reports a device fault at the free as native does, the other
+    orderings at the next call that waits."""
+    def fields(output):
+        return dict(part.split("=") for part in output.split() if "=" in part)
+
+    bare = fields(run(("fault", BARE)).output)
+    suite.check("semantics/bare/fault", len(bare) == 3, "no result")
+    for mode in ORDERED:
+        result = run(("fault", mode))
+        got = fields(result.output)
+        keys = ("free", "wait", "malloc") if mode == "strict" else ("wait",)
+        ok = all(key in bare and got.get(key) == bare[key] for key in keys)
+        suite.check(f"semantics/{mode}/fault", ok,
+                    f"native {bare}, pooled {got or last_line(result.errors)}")
