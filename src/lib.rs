@@ -23,4 +23,5 @@ pub mod order;
 pub mod pool;
 pub mod pools;
 pub mod ptrmap;
+pub mod report;
 pub mod stats;

@@ -1,0 +1,74 @@
+//! What is told of the pools, as text for programs.
+//!
+//! The format is versioned by [`SCHEMA`]: keys may be added within a version, but none changes its
+//! meaning or disappears. Sizes are integers in bytes, times seconds since the Unix epoch with
+//! their fraction, durations carry their unit in the key. `tests/stats.json` beside this file is an
+//! example of the whole.
+
+mod device;
+mod document;
+mod process;
+#[cfg(test)]
+mod tests;
+
+pub use document::SCHEMA;
+pub use process::ProcessFacts;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::config::Options;
+use crate::stats::Snapshot;
+use document::Document;
+
+/// The stats file: one JSON object, indented, with a newline at its end.
+///
+/// `reason` says what it is written for (`signal`, `request`, `interval`, `exit`), `sequence` how
+/// many this process wrote before. The keys are
+///
+/// | key | meaning |
+/// |---|---|
+/// | `schema` | [`SCHEMA`] |
+/// | `version` | of cupool |
+/// | `pid`, `process_start_time`, `executable` | the process; the time tells a reused pid apart |
+/// | `sequence`, `reason`, `time` | this report |
+/// | `options` | every option with its value, as in `CUPOOL_CONF` |
+/// | `order` | the order in force: `strict`, `fence`, `lazy` |
+/// | `order_configured`, `order_reason` | what was asked for, and why `auto` went over to `strict` |
+/// | `retired` | why cupool serves no more allocations; null while it does |
+/// | `devices` | one entry per device, by ordinal |
+/// | `flushes` | the last times that idle memory was given back, oldest first |
+///
+/// An entry of `devices` adds up the pools of all contexts of the device, those that have ended
+/// included:
+///
+/// | key | meaning |
+/// |---|---|
+/// | `device`, `name`, `uuid`, `total_bytes` | the device |
+/// | `contexts` | how many contexts have a pool now |
+/// | `allocated_bytes`, `reserved_bytes`, `requested_bytes`, `allocation`, `segment` | as in `torch.cuda.memory_stats`, each `{current, peak, allocated, freed}` |
+/// | `idle_bytes` | `reserved_bytes.current` − `allocated_bytes.current`: what a flush could give back |
+/// | `num_alloc_retries`, `num_ooms`, `num_device_alloc`, `num_device_free` | as in `torch.cuda.memory_stats` |
+/// | `backing`, `backing_reason` | where memory comes from, and why |
+/// | `order` | as above |
+/// | `hits`, `misses` | allocations served from idle memory, and from the driver |
+/// | `fences`, `host_syncs` | fences placed; times the host waited for the device |
+/// | `malloc_latency_ns`, `free_latency_ns` | `{count, p50, p90, p99, max}` in nanoseconds, sampled |
+///
+/// A *peak* is exact where a device has one context at a time. The peaks of contexts that exist
+/// together are added, which is an upper bound: they may have been reached at different times. The
+/// peak of a context that has ended stands by itself, since its memory was gone before what came
+/// later.
+pub fn json(
+    snapshot: &Snapshot,
+    process: &ProcessFacts,
+    options: &Options,
+    reason: &str,
+    sequence: u64,
+) -> String {
+    Document::new(snapshot, process, options, reason, sequence, now()).to_json()
+}
+
+/// Seconds since the Unix epoch; 0 if the clock stands before it.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
