@@ -19,6 +19,8 @@
 pub mod backing;
 pub mod config;
 pub mod driver;
+#[cfg(test)]
+mod fake;
 pub mod order;
 pub mod pool;
 pub mod pools;

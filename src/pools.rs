@@ -152,7 +152,7 @@ impl<D: Driver> Pools<D> {
     /// As the driver's: `INVALID_VALUE` for what is not the start of a block, asynchronous faults
     /// where the order in force waits.
     pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
-        let Some(entry) = self.blocks.take(ptr) else { return self.driver.free(ptr) };
+        let Some(entry) = self.blocks.take(ptr) else { return self.free_unknown(ptr) };
         let token = Token(entry.token);
         let table = self.table.load();
         let Some(pool) = table.iter().find(|pool| pool.number == entry.pool) else {
@@ -186,6 +186,16 @@ impl<D: Driver> Pools<D> {
             pool.count(|counters| counters.free_latency.record(nanoseconds(started)));
         }
         Ok(())
+    }
+
+    /// Frees what is no block in the program's hands.
+    fn free_unknown(&self, ptr: DevicePtr) -> Result<(), DriverError> {
+        // A block that was freed before is still an allocation for the driver, which must not take
+        // it from under the pool.
+        if ptr.0 != 0 && self.table.load().iter().any(|pool| pool.backing().owns(ptr)) {
+            return Err(DriverError::INVALID_VALUE);
+        }
+        self.driver.free(ptr)
     }
 
     /// Start and requested size of the program's block that holds `ptr`; `None` if it is not ours.
@@ -438,3 +448,6 @@ fn sample() -> Option<Instant> {
 fn nanoseconds(since: Instant) -> u64 {
     since.elapsed().as_nanos().try_into().unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

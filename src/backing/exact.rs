@@ -289,6 +289,12 @@ impl<D: Driver> Backing<D> for Exact {
             .then_some((start, record.requested))
     }
 
+    fn owns(&self, ptr: DevicePtr) -> bool {
+        let books = self.books.lock();
+        let below = books.by_address.range(..=ptr).next_back();
+        below.is_some_and(|(start, &at)| ptr.0 - start.0 < books.records[at as usize].bytes)
+    }
+
     fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted {
         self.books.lock().make_room(ptr, bytes)
     }

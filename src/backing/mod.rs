@@ -98,6 +98,9 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// Start and requested size of the block in the program's hands that holds `ptr`.
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;
 
+    /// Whether `ptr` lies in any block of ours, whoever holds it.
+    fn owns(&self, ptr: DevicePtr) -> bool;
+
     /// The driver handed `bytes` at `ptr` out to somebody else: whatever stood there for us is no
     /// more.
     fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted;

@@ -178,10 +178,8 @@ impl Fences {
                 driver.create_event()?
             }
         };
-        let recorded = match captures.exclude() {
-            None => None,
-            Some(_no_capture) => Some(driver.record_context(self.context, event)),
-        };
+        let recorded =
+            captures.exclude().map(|_no_capture| driver.record_context(self.context, event));
         match recorded {
             Some(Ok(())) => Ok(Some(event)),
             Some(Err(error)) => {
