@@ -79,6 +79,15 @@ pub fn turn_off() {
     POOLS.store(ptr::null_mut(), Ordering::Release);
 }
 
+/// After a caught panic: what the pools hold stays where it is, and new calls go to the driver.
+pub fn retire(why: &str) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+        if let Some(pools) = pools() {
+            pools.retire(why);
+        }
+    }));
+}
+
 /// Called by the one thread that took the phase to `STARTING`.
 fn make(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<RealDriver>> {
     // Set however this ends, a panic included, so that nobody waits for nothing.

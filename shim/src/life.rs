@@ -1,0 +1,141 @@
+//! The life of a process that is not ours: load, first use of CUDA, fork, exit.
+
+use std::ffi::CStr;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use std::{env, process};
+
+use cupool::config::Options;
+use cupool::pools::Pools;
+
+use crate::driver::RealDriver;
+use crate::{dump, notice, signal, state, worker};
+
+/// The process that `begin` ran in. A child made behind the C library's back has another one.
+static PROCESS: AtomicI32 = AtomicI32::new(0);
+
+/// How long exit waits for the worker, which may wait for the device in a driver call.
+const WORKER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs when the library is loaded, before the program's `main`.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOAD: extern "C" fn() = {
+    extern "C" fn load() {
+        if must_stay_inert() {
+            state::turn_off();
+            return;
+        }
+        // A request that comes before CUDA is in use must not kill the process: see `signal`.
+        let _ = panic::catch_unwind(|| {
+            let early = match env::var_os("CUPOOL_CONF") {
+                None => Some(libc::SIGUSR1),
+                Some(_) => {
+                    let (options, _) = parse();
+                    options.signal.number().filter(|_| options.signal_early)
+                }
+            };
+            if let Some(number) = early {
+                signal::install(number);
+            }
+        });
+    }
+    load
+};
+
+/// Whether cupool is to do nothing in this process: a set-uid program, or `CUPOOL_DISABLE`.
+pub fn must_stay_inert() -> bool {
+    // SAFETY: getauxval has no preconditions. getenv's result is read before anything can change
+    // the environment, as far as a library can know.
+    let (secure, disable) = unsafe {
+        let value = libc::getenv(c"CUPOOL_DISABLE".as_ptr());
+        let value = (!value.is_null()).then(|| CStr::from_ptr(value).to_bytes());
+        (libc::getauxval(libc::AT_SECURE) != 0, value)
+    };
+    secure || disable.is_some_and(is_true)
+}
+
+/// Whether the text of a variable that is on or off says on.
+fn is_true(text: &[u8]) -> bool {
+    const OFF: [&[u8]; 5] = [b"", b"0", b"false", b"no", b"off"];
+    !OFF.iter().any(|off| text.eq_ignore_ascii_case(off))
+}
+
+/// First half of the start: reads the configuration and tells what is wrong with it. The options
+/// live as long as the process.
+pub fn begin() -> &'static Options {
+    PROCESS.store(process::id().cast_signed(), Ordering::Relaxed);
+    // Before anything that a forked child would have to know about.
+    // SAFETY: the handler only stores to two atomics.
+    unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    let (mut options, warnings) = parse();
+    for warning in &warnings {
+        notice::warn(warning);
+    }
+    if options.abort_conf && !warnings.is_empty() {
+        notice::error(&"CUPOOL_CONF: abort_conf is set: the process ends with status 1");
+        process::exit(1);
+    }
+    if let Some(level) = env::var_os("CUPOOL_LOG") {
+        let level = level.to_string_lossy();
+        match Options::parse(&format!("log:{level}"), false) {
+            (Options { log, .. }, none) if none.is_empty() => options.log = log,
+            _ => notice::warn(&format_args!(
+                "CUPOOL_LOG={level} ignored; use error, warn, info, debug or none"
+            )),
+        }
+    }
+    if options.confirm_conf {
+        for (key, value) in options.pairs() {
+            notice::info(&format_args!("CUPOOL_CONF: {key}:{value}"));
+        }
+    }
+    let options = Box::leak(Box::new(options));
+    dump::begin(options);
+    options
+}
+
+/// Second half of the start: from here on the process knows of the pools.
+pub fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
+    // Handlers run in reverse order of registration. The driver's was registered by `cuInit`, which
+    // has returned, so ours runs before it, while the driver still works; those of objects that the
+    // program constructed before it used CUDA run after it, and find the pools closed.
+    // SAFETY: the handler does not unwind.
+    unsafe { libc::atexit(at_exit) };
+    if let Some(number) = options.signal.number()
+        && !signal::install(number)
+    {
+        tracing::info!(signal = number, "the program has a handler of its own, which stays");
+    }
+    if let Err(error) = worker::start(pools, options) {
+        notice::warn(&format_args!("no thread to serve the signal: {error}"));
+    }
+}
+
+fn parse() -> (Options, Vec<cupool::config::Warning>) {
+    let text = env::var_os("CUPOOL_CONF").unwrap_or_default();
+    let testing = env::var_os("CUPOOL_TESTING").is_some_and(|value| value == "1");
+    Options::parse(&text.to_string_lossy(), testing)
+}
+
+/// A forked child has no worker, and locks that other threads held stay locked: nothing of ours
+/// happens in it. CUDA does not work in it either, and says so.
+extern "C" fn in_child() {
+    state::turn_off();
+}
+
+/// Pays what is owed (a kernel's output is printed by a wait), and writes the last stats file.
+/// Other threads may go on allocating: the closed pools let them through.
+extern "C" fn at_exit() {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| {
+        if process::id().cast_signed() != PROCESS.load(Ordering::Relaxed) {
+            return;
+        }
+        let Some(pools) = state::pools() else { return };
+        // The worker first, so that the last word in the file is ours.
+        worker::stop(WORKER_PATIENCE);
+        pools.close();
+        dump::write_unasked(pools, "exit");
+    }));
+}

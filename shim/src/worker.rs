@@ -1,0 +1,95 @@
+//! The one thread of cupool. It serves the signal, and writes the stats file in intervals.
+//!
+//! It exists from the first use of CUDA until exit, is called `cupool`, and handles no signal.
+
+use std::mem::MaybeUninit;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{io, ptr, thread};
+
+use cupool::config::Options;
+use cupool::pools::Pools;
+use cupool::stats::FlushReason;
+
+use crate::driver::RealDriver;
+use crate::{dump, futex, signal, state};
+
+const NEVER: u32 = 0;
+const RUNS: u32 = 1;
+const ENDED: u32 = 2;
+
+/// Whether the thread runs; also the futex on which [`stop`] waits.
+static STATE: AtomicU32 = AtomicU32::new(NEVER);
+
+/// Starts the thread. The error is the operating system's, when there can be no further thread.
+pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io::Result<()> {
+    STATE.store(RUNS, Ordering::Relaxed);
+    let started = with_signals_blocked(|| {
+        thread::Builder::new().name("cupool".into()).spawn(move || {
+            work(pools, options.interval);
+            STATE.store(ENDED, Ordering::Release);
+            futex::wake_all(&STATE);
+        })
+    });
+    if started.is_err() {
+        STATE.store(NEVER, Ordering::Relaxed);
+    }
+    started.map(drop)
+}
+
+/// Asks the thread to end, and waits for it, at most for `patience`: it may be inside a driver call
+/// that waits for the device. Tells whether it has ended.
+pub fn stop(patience: Duration) -> bool {
+    signal::end();
+    futex::wait_until_not(&STATE, RUNS, patience)
+}
+
+fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
+    let mut served = 0;
+    let mut next = after(interval);
+    while !signal::ending() {
+        // Read before serving: what comes meanwhile is served in the next round.
+        let requests = signal::requests();
+        if requests != served {
+            served = requests;
+            guarded(|| {
+                pools.flush(FlushReason::Signal);
+                dump::write_unasked(pools, "signal");
+            });
+        } else if next.is_some_and(|due| due <= Instant::now()) {
+            next = after(interval);
+            guarded(|| dump::write_unasked(pools, "interval"));
+        } else {
+            signal::wait(served, next.map(|due| due.saturating_duration_since(Instant::now())));
+        }
+    }
+}
+
+/// When `interval` from now is over; `None` if that is never.
+fn after(interval: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(interval?)
+}
+
+/// A panic in here ends neither the thread nor the process; the pools retire.
+fn guarded(f: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(f)).is_err() {
+        state::retire("panic in the worker");
+    }
+}
+
+/// Runs `f` while the calling thread blocks every signal; a thread that `f` starts inherits that.
+fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: both sets are locals; an all-zero set is a set.
+    let before = unsafe {
+        let mut all = MaybeUninit::<libc::sigset_t>::zeroed();
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+        before.assume_init()
+    };
+    let result = f();
+    // SAFETY: `before` is the mask that the thread had.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut()) };
+    result
+}
