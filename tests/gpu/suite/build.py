@@ -9,12 +9,13 @@ from pathlib import Path
 from harness import PROGRAMS, VICTIMS
 import victims
 
-# Program -> its sources. Graphs launched from the device need relocatable
-# device code, so `hazard` is linked from objects.
-SIMPLE = ("errors", "capture", "semantics", "soak", "bench")
 # Where distributions and containers keep the driver.
 DRIVER_DIRECTORIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
                       "/usr/local/cuda/compat")
+# Programs of one source each.
+SIMPLE = ("errors", "capture", "semantics", "soak", "bench")
+# Graphs launched from the device need relocatable device code, so the hazard
+# program is linked from objects.
 HAZARD = ("hazard", "overwrite", "read", "extended")
 
 
@@ -98,6 +99,6 @@ def run_jobs(jobs):
 
 def first_error(text):
     for line in (text or "").splitlines():
-        if "error" in line:
+        if "error:" in line or "cannot find" in line:
             return line.strip()
     return "see the log"

@@ -105,7 +105,7 @@ class Suite:
                 self.failed += 1
                 self.group_counts[group] = (passed, failed + 1)
                 print(f"FAIL {name}: {reason}"[:240], flush=True)
-        self.log(f"{'ok' if ok else 'FAIL'} {name} {reason}")
+        self.log(f"ok {name}" if ok else f"FAIL {name}: {reason}")
         return ok
 
     def note(self, text):
@@ -119,20 +119,20 @@ class Suite:
 
     # ---- processes --------------------------------------------------------
 
-    def environment(self, mode, directory, more=None, conf=""):
+    def environment(self, mode, directory, more=None):
         """The variables a run adds; a pooled run preloads the library."""
         added = {
             # Loading a kernel may wait for the GPU: never in the middle of a test.
             "CUDA_MODULE_LOADING": "EAGER",
             "CUDA_DEVICE_MAX_CONNECTIONS": "32",
         }
+        added.update(more or {})
         if mode != BARE:
-            options = f"order:{mode},stats:{directory}/%p.json"
-            added["LD_PRELOAD"] = str(self.library)
-            added["CUPOOL_CONF"] = options + ("," + conf if conf else "")
+            behind = added.get("LD_PRELOAD")
+            added["LD_PRELOAD"] = f"{self.library}:{behind}" if behind else str(self.library)
+            added["CUPOOL_CONF"] = f"order:{mode},stats:{directory}/%p.json"
             if mode == UNORDERED:
                 added["CUPOOL_TESTING"] = "1"
-        added.update(more or {})
         return added
 
     def new_directory(self, name):
@@ -143,18 +143,18 @@ class Suite:
         directory.mkdir(parents=True, exist_ok=True)
         return directory
 
-    def command(self, command, mode, directory, timeout, environment, conf=""):
+    def command(self, command, mode, directory, timeout, environment):
         """`command` under a time limit that is itself not preloaded."""
-        settings = self.environment(mode, directory, environment, conf)
+        settings = self.environment(mode, directory, environment)
         return (
             ["timeout", "-k", "5", str(timeout), "env"]
             + [f"{key}={value}" for key, value in settings.items()]
             + [str(part) for part in command]
         )
 
-    def run(self, name, command, mode, timeout=60, environment=None, conf="", directory=None):
+    def run(self, name, command, mode, timeout=60, environment=None):
         """Runs `command` in `mode`; never raises for what the program does."""
-        directory = directory or self.new_directory(f"{name}-{mode}")
+        directory = self.new_directory(f"{name}-{mode}")
         clean = {
             key: value
             for key, value in os.environ.items()
@@ -164,7 +164,7 @@ class Suite:
         with open(directory / "stdout", "wb") as out, open(directory / "stderr", "wb") as err:
             try:
                 process = subprocess.run(
-                    self.command(command, mode, directory, timeout, environment, conf),
+                    self.command(command, mode, directory, timeout, environment),
                     stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                     cwd=directory, env=clean, timeout=timeout + 20, start_new_session=True,
                 )
