@@ -308,3 +308,6 @@ impl<D: Driver> Backing<D> for Exact {
         self.books.lock().idle
     }
 }
+
+#[cfg(test)]
+mod tests;

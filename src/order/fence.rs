@@ -254,3 +254,6 @@ impl Fences {
         Ok(self.ring.get_or_init(|| events))
     }
 }
+
+#[cfg(test)]
+mod tests;
