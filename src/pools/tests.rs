@@ -267,6 +267,21 @@ fn addresses_the_driver_hands_out_again_evict_stale_records() {
 }
 
 #[test]
+fn stale_blocks_are_evicted_wherever_they_start_and_whosever_they_are() {
+    let pools = pools("");
+    pools.allocate(4 * MIB).unwrap();
+    let further_in = pools.allocate(8 * MIB).unwrap();
+    pools.driver().forget_everything();
+    pools.driver().set_current(Context(0x20));
+    pools.allocate(32 * MIB).unwrap();
+    assert_eq!(pools.free(further_in), Err(DriverError::INVALID_VALUE));
+    let [old, new] = pools.snapshot().pools.try_into().unwrap();
+    assert_eq!(old.counters.reserved_bytes.current, 0);
+    assert_eq!(old.counters.allocation.current, 0);
+    assert_eq!(new.counters.reserved_bytes.current, 32 * MIB);
+}
+
+#[test]
 fn a_free_that_fails_leaves_the_block_with_the_program() {
     let fault = DriverError::from_code(700).unwrap();
     let pools = pools("order:strict");

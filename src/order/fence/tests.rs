@@ -71,6 +71,27 @@ fn a_mark_is_neither_a_fence_nor_recorded_in_a_capture() {
 }
 
 #[test]
+fn a_fence_waits_for_a_capture_that_is_about_to_begin() {
+    let driver = FakeDriver::new(1 << 30);
+    let (fences, captures) = (Fences::new(CONTEXT), Captures::default());
+    let stream = crate::driver::Stream(1);
+    std::thread::scope(|scope| {
+        let mut placing = None;
+        captures.begin(stream, || {
+            driver.start_capture(stream);
+            placing = Some(scope.spawn(|| fences.place(&driver, &captures)));
+            // Long enough for the other thread to get as far as it can; too short only makes the
+            // test miss a missing gate.
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            0
+        });
+        let placed = placing.map(|thread| thread.join().unwrap());
+        assert_eq!(placed, Some(Ok(Ordered::Captured)));
+    });
+    assert!(!driver.invalidated());
+}
+
+#[test]
 fn no_capture_begins_between_a_fences_check_and_its_calls() {
     let driver = FakeDriver::new(1 << 30);
     let (fences, captures) = (Fences::new(CONTEXT), Captures::default());
