@@ -1,0 +1,79 @@
+//! Modules: files or texts that begin with a mark, and contain all simulated kernels.
+
+use crate::abi::{In, Out, Text};
+use crate::context;
+use crate::error::{Api, Error};
+use crate::kernels::Program;
+use crate::state;
+
+/// How an image begins.
+const MARK: &[u8] = b"simcuda kernels";
+
+fn add(module: Out<usize>) -> Api {
+    let mut sim = state::lock();
+    let context = context::current(&sim)?;
+    let handle = sim.new_handle();
+    sim.modules.insert(handle, context);
+    module.set(handle)
+}
+
+/// `cuModuleLoad`
+pub fn load(module: Out<usize>, path: Text) -> Api {
+    let content = std::fs::read(path.get()?).map_err(|_| Error::FILE_NOT_FOUND)?;
+    if content.starts_with(MARK) { add(module) } else { Err(Error::INVALID_IMAGE) }
+}
+
+/// `cuModuleLoadData`
+pub fn load_data(module: Out<usize>, image: In<u8>) -> Api {
+    for (index, expected) in MARK.iter().enumerate() {
+        if image.get_at(index)? != *expected {
+            return Err(Error::INVALID_IMAGE);
+        }
+    }
+    add(module)
+}
+
+/// `cuModuleLoadDataEx`, `cuModuleLoadFatBinary`
+pub fn load_data_ex(
+    module: Out<usize>,
+    image: In<u8>,
+    _count: u32,
+    _options: In<u32>,
+    _values: In<usize>,
+) -> Api {
+    load_data(module, image)
+}
+
+/// `cuModuleGetFunction`
+pub fn get_function(function: Out<usize>, module: usize, name: Text) -> Api {
+    let mut sim = state::lock();
+    if !sim.modules.contains_key(&module) {
+        return Err(Error::INVALID_HANDLE);
+    }
+    let program = Program::by_name(&name.get()?).ok_or(Error::NOT_FOUND)?;
+    let handle = sim.new_handle();
+    sim.functions.insert(handle, program);
+    function.set(handle)
+}
+
+/// `cuModuleGetGlobal_v2`: the simulated kernels have no variables.
+pub fn get_global(_pointer: Out<u64>, _bytes: Out<usize>, module: usize, _name: Text) -> Api {
+    let sim = state::lock();
+    Err(if sim.modules.contains_key(&module) { Error::NOT_FOUND } else { Error::INVALID_HANDLE })
+}
+
+/// `cuModuleUnload`
+pub fn unload(module: usize) -> Api {
+    let mut sim = state::lock();
+    sim.modules.remove(&module).map(drop).ok_or(Error::INVALID_HANDLE)
+}
+
+/// `cuLibraryGetManaged`: no library has managed variables here.
+pub fn library_get_managed(
+    _pointer: Out<u64>,
+    _bytes: Out<usize>,
+    _library: usize,
+    _name: Text,
+) -> Api {
+    Err(Error::NOT_FOUND)
+}

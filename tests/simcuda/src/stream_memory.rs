@@ -1,0 +1,56 @@
+//! `cuMemAllocAsync` and `cuMemFreeAsync`.
+
+use crate::abi::Out;
+use crate::capture;
+use crate::engine::{Request, Work};
+use crate::error::{Api, Error};
+use crate::hazard::{Access, Range, Touch};
+use crate::memory::Kind;
+use crate::state::{self, Sim};
+use crate::stream;
+
+impl Sim {
+    /// Releases a block that a stream has reached the end of.
+    pub fn release_ordered(&mut self, address: u64) {
+        // The release is itself the last use, ordered behind all others when it was submitted.
+        let Some(block) = self.memory.at(address) else { return };
+        self.shadow.forget(Range::new(address, block.bytes));
+        self.release(address, "cuMemFreeAsync");
+    }
+}
+
+/// `cuMemAllocAsync`: usable by whatever is ordered behind it.
+pub fn alloc(pointer: Out<u64>, bytes: usize, handle: usize) -> Api {
+    let mut sim = state::lock();
+    let stream = stream::resolve(&mut sim, handle)?;
+    if sim.streams[&stream].capture.is_some() {
+        // Memory nodes of graphs are not simulated.
+        return capture::refuse_capturing(&mut sim, stream);
+    }
+    if bytes == 0 || pointer.is_null() {
+        return Err(Error::INVALID_VALUE);
+    }
+    let context = sim.streams[&stream].context;
+    let address = sim.allocate(context, bytes as u64, Kind::Ordered)?;
+    let touch = Touch { range: Range::new(address, bytes as u64), access: Access::Write };
+    let what = format!("cuMemAllocAsync({address:#x}, {bytes})");
+    stream::submit(&mut sim, stream, Request::new(what, vec![touch], Work::Nothing))?;
+    pointer.set(address)
+}
+
+/// `cuMemFreeAsync`: must be ordered behind every use.
+pub fn free(pointer: u64, handle: usize) -> Api {
+    let mut sim = state::lock();
+    let stream = stream::resolve(&mut sim, handle)?;
+    if sim.streams[&stream].capture.is_some() {
+        return capture::refuse_capturing(&mut sim, stream);
+    }
+    let block = sim.memory.at(pointer).ok_or(Error::INVALID_VALUE)?;
+    if !matches!(block.kind, Kind::Ordered | Kind::Device) {
+        return Err(Error::INVALID_VALUE);
+    }
+    let touch = Touch { range: Range::new(pointer, block.bytes), access: Access::Write };
+    let what = format!("cuMemFreeAsync({pointer:#x})");
+    stream::submit(&mut sim, stream, Request::new(what, vec![touch], Work::Release(pointer)))
+        .map(drop)
+}

@@ -1,0 +1,231 @@
+//! Virtual memory management: physical memory, reserved addresses, and the one mapped at the
+//! other. None of these calls waits, and a capture does not mind them.
+
+use std::sync::Arc;
+
+use crate::abi::{AccessDescription, AllocationProperties, In, Location, Out};
+use crate::backing::Backing;
+use crate::error::{Api, Error};
+use crate::hazard::Range;
+use crate::memory::{Block, Kind, PAGE};
+use crate::settings::SETTINGS;
+use crate::state::{self, Sim};
+
+/// `CU_MEM_LOCATION_TYPE_DEVICE`
+const ON_DEVICE: u32 = 1;
+/// `CU_MEM_ALLOCATION_TYPE_PINNED`
+const PINNED: u32 = 1;
+
+/// Physical memory.
+pub struct Physical {
+    bytes: u64,
+    device: usize,
+    backing: Arc<Backing>,
+    /// Handles given out, and mappings.
+    references: u32,
+}
+
+fn supported() -> Api {
+    if SETTINGS.no_vmm { Err(Error::NOT_SUPPORTED) } else { Ok(()) }
+}
+
+fn ordinal(location: Location) -> Api<usize> {
+    let ordinal = usize::try_from(location.id).map_err(|_| Error::INVALID_DEVICE)?;
+    if location.kind != ON_DEVICE || ordinal >= SETTINGS.devices {
+        return Err(Error::INVALID_VALUE);
+    }
+    Ok(ordinal)
+}
+
+fn dereference(sim: &mut Sim, handle: u64) -> Api {
+    let physical = sim.physical.get_mut(&handle).ok_or(Error::INVALID_VALUE)?;
+    physical.references -= 1;
+    if physical.references == 0 {
+        let Physical { bytes, device, .. } = *physical;
+        sim.devices[device].give(bytes);
+        sim.physical.remove(&handle);
+    }
+    Ok(())
+}
+
+/// The mappings that make up a range exactly.
+fn mappings(sim: &Sim, range: Range) -> Api<Vec<u64>> {
+    let mut at = range.start;
+    let mut found = Vec::new();
+    for (start, block) in sim.memory.starting_in(range) {
+        if start != at || block.kind != Kind::Mapped {
+            return Err(Error::INVALID_VALUE);
+        }
+        at += block.bytes;
+        found.push(start);
+    }
+    if at == range.end { Ok(found) } else { Err(Error::INVALID_VALUE) }
+}
+
+/// `cuMemGetAllocationGranularity`
+pub fn granularity(bytes: Out<usize>, properties: In<AllocationProperties>, _option: u32) -> Api {
+    supported()?;
+    ordinal(properties.get()?.location)?;
+    bytes.set(PAGE as usize)
+}
+
+/// `cuMemCreate`
+pub fn create(
+    handle: Out<u64>,
+    bytes: usize,
+    properties: In<AllocationProperties>,
+    flags: u64,
+) -> Api {
+    supported()?;
+    let properties = properties.get()?;
+    let device = ordinal(properties.location)?;
+    let bytes = bytes as u64;
+    if bytes == 0 || bytes % PAGE != 0 || properties.kind != PINNED || flags != 0 {
+        return Err(Error::INVALID_VALUE);
+    }
+    let mut sim = state::lock();
+    sim.devices[device].take(bytes)?;
+    let backing = Backing::new(bytes).inspect_err(|_| sim.devices[device].give(bytes))?;
+    let number = sim.new_handle() as u64;
+    let physical = Physical { bytes, device, backing: Arc::new(backing), references: 1 };
+    sim.physical.insert(number, physical);
+    handle.set(number)
+}
+
+/// `cuMemRelease`: memory that is mapped stays until it is unmapped.
+pub fn release(handle: u64) -> Api {
+    supported()?;
+    dereference(&mut state::lock(), handle)
+}
+
+/// `cuMemAddressReserve`
+pub fn reserve(pointer: Out<u64>, bytes: usize, alignment: usize, wish: u64, flags: u64) -> Api {
+    supported()?;
+    let (bytes, alignment) = (bytes as u64, (alignment as u64).max(PAGE));
+    if bytes == 0 || bytes % PAGE != 0 || !alignment.is_power_of_two() || flags != 0 {
+        return Err(Error::INVALID_VALUE);
+    }
+    let mut sim = state::lock();
+    let device = &mut sim.devices[0];
+    let fits = wish != 0 && wish % alignment == 0 && device.place_at(wish, bytes);
+    let address = if fits { wish } else { device.place(bytes, alignment)? };
+    sim.reservations.insert(address, bytes);
+    pointer.set(address)
+}
+
+/// `cuMemAddressFree`
+pub fn free_addresses(pointer: u64, bytes: usize) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    let bytes = bytes as u64;
+    let mapped = sim.memory.starting_in(Range::new(pointer, bytes)).next().is_some();
+    if sim.reservations.get(&pointer) != Some(&bytes) || mapped {
+        return Err(Error::INVALID_VALUE);
+    }
+    sim.reservations.remove(&pointer);
+    sim.devices[0].displace(pointer, bytes);
+    Ok(())
+}
+
+/// `cuMemMap`: all of a handle, at free addresses of one reservation.
+pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    let range = Range::new(pointer, bytes as u64);
+    let physical = sim.physical.get(&handle).ok_or(Error::INVALID_VALUE)?;
+    let whole = physical.bytes == bytes as u64 && offset == 0;
+    let around = sim.reservations.range(..=pointer).next_back();
+    let reserved = around.is_some_and(|(&start, &length)| range.end <= start + length);
+    if !whole || flags != 0 || pointer % PAGE != 0 || !reserved {
+        return Err(Error::INVALID_VALUE);
+    }
+    let taken =
+        sim.memory.around(pointer).is_some() || sim.memory.starting_in(range).next().is_some();
+    if taken {
+        return Err(Error::ALREADY_MAPPED);
+    }
+    let physical = sim.physical.get_mut(&handle).expect("found above");
+    physical.references += 1;
+    let (backing, device) = (Arc::clone(&physical.backing), physical.device);
+    sim.memory.insert(
+        pointer,
+        Block {
+            bytes: bytes as u64,
+            // The handle, for the reference that the mapping holds.
+            span: handle,
+            kind: Kind::Mapped,
+            context: 0,
+            device,
+            host: backing.address(),
+            backing: Some(backing),
+            accessible: false,
+        },
+    );
+    Ok(())
+}
+
+/// `cuMemUnmap`: whole mappings. Does not wait, so work that uses them is a hazard.
+pub fn unmap(pointer: u64, bytes: usize) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    let found = mappings(&sim, Range::new(pointer, bytes as u64))?;
+    for start in found {
+        let handle = sim.memory.at(start).expect("it was just listed").span;
+        sim.release(start, "cuMemUnmap");
+        dereference(&mut sim, handle)?;
+    }
+    Ok(())
+}
+
+/// `cuMemSetAccess`
+pub fn set_access(
+    pointer: u64,
+    bytes: usize,
+    descriptions: In<AccessDescription>,
+    count: usize,
+) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    for start in mappings(&sim, Range::new(pointer, bytes as u64))? {
+        for index in 0..count {
+            let description = descriptions.get_at(index)?;
+            ordinal(description.location)?;
+            let mapping = sim.memory.at_mut(start).expect("it was just listed");
+            mapping.accessible = description.flags == 3;
+        }
+    }
+    Ok(())
+}
+
+/// `cuMemGetAccess`
+pub fn get_access(flags: Out<u64>, location: In<Location>, pointer: u64) -> Api {
+    supported()?;
+    ordinal(location.get()?)?;
+    let sim = state::lock();
+    let (_, block) = sim.memory.around(pointer).ok_or(Error::INVALID_VALUE)?;
+    flags.set(if block.accessible { 3 } else { 0 })
+}
+
+/// `cuMemRetainAllocationHandle`
+pub fn retain_handle(handle: Out<u64>, pointer: u64) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    let (_, block) = sim.memory.around(pointer).ok_or(Error::INVALID_VALUE)?;
+    if block.kind != Kind::Mapped {
+        return Err(Error::INVALID_VALUE);
+    }
+    let number = block.span;
+    sim.physical.get_mut(&number).ok_or(Error::INVALID_VALUE)?.references += 1;
+    handle.set(number)
+}
+
+/// `cuMemExportToShareableHandle`: a descriptor that stands for the memory, and carries nothing.
+pub fn export(descriptor: Out<i32>, handle: u64, kind: u32, _flags: u64) -> Api {
+    supported()?;
+    if kind != 1 || !state::lock().physical.contains_key(&handle) {
+        return Err(Error::INVALID_VALUE);
+    }
+    // SAFETY: the name is a terminated string; a new descriptor is made.
+    let made = unsafe { libc::memfd_create(c"simcuda".as_ptr(), libc::MFD_CLOEXEC) };
+    if made < 0 { Err(Error::UNKNOWN) } else { descriptor.set(made) }
+}
