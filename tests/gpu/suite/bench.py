@@ -11,13 +11,14 @@ import time
 import build
 import main
 from frameworks import python
+import tables
 from harness import BARE, ORDERED
 
 # No new process is started after this many seconds, so that a slow machine
 # ends with fewer rounds and not with none.
 BUDGET_S = 270
+CACHED = {}
 UNCACHED = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
-SIZES = (256, 4 << 10, 64 << 10, 1 << 20, 16 << 20, 64 << 20, 1 << 30)
 
 
 class Samples:
@@ -68,7 +69,7 @@ class Bench:
         widths = ["--width", "512"] + ([] if self.suite.quick else ["--width", "2048"])
         command = python("torch_train.py", "--time", "--steps", "40", *widths)
         for round_ in range(self.rounds):
-            self.measure("torch own", command, BARE)
+            self.measure("torch own", command, BARE, CACHED)
             self.measure("torch fence", command, "fence", UNCACHED)
             self.measure("torch auto", command, "auto", UNCACHED)
             if round_ == 0 and not self.suite.quick:
@@ -78,63 +79,17 @@ class Bench:
     def cupy(self):
         command = python("cupy_chain.py", "--time", "--rounds", "40")
         for round_ in range(self.rounds):
-            self.measure("cupy own", command + ["--pool"], BARE)
-            self.measure("cupy fence", command, "fence")
-            self.measure("cupy auto", command, "auto")
+            self.measure("cupy own", command + ["--pool"], BARE, {})
+            self.measure("cupy fence", command, "fence", {})
+            self.measure("cupy auto", command, "auto", {})
             if self.suite.quick:
                 continue
-            self.measure("cupy-transfers own", command + ["--pool", "--transfers"], BARE)
-            self.measure("cupy-transfers auto", command + ["--transfers"], "auto")
+            self.measure("cupy-transfers own", command + ["--pool", "--transfers"], BARE, {})
+            self.measure("cupy-transfers auto", command + ["--transfers"], "auto", {})
             if round_ == 0:
-                self.measure("cupy lazy", command, "lazy")
-                self.measure("cupy native", command, BARE)
-                self.measure("cupy-transfers native", command + ["--transfers"], BARE)
-
-    # ---- how it is shown --------------------------------------------------
-
-    def pair_table(self):
-        get = self.samples.median
-        rows = [["malloc + free", "native", "auto", "fence", "strict", "lazy",
-                 "cudaMallocAsync", "record + wait", "synchronise"]]
-        for size in SIZES:
-            rows.append(
-                [size_name(size)]
-                + [shown(get(f"calls {mode}", f"pair-{size}")) for mode in (BARE,) + ORDERED]
-                + [shown(get(f"calls {BARE}", f"async-pair-{size}")),
-                   shown(get("calls fence", "record+wait")),
-                   shown(get("calls strict", "synchronise"))])
-        return markdown(rows)
-
-    def work_table(self):
-        get = self.samples.median
-        rows = [["work", "reference", "native", "auto", "fence", "strict", "lazy",
-                 "auto / reference", "fence / reference"]]
-
-        def row(name, reference, values):
-            ratios = [f"{values[mode] / reference:.2f}" if reference and values.get(mode) else "–"
-                      for mode in ("auto", "fence")]
-            rows.append([name, shown(reference)]
-                        + [shown(values.get(mode)) for mode in (BARE,) + ORDERED] + ratios)
-
-        calls = {mode: get(f"calls {mode}", "malloc-kernel-free") for mode in (BARE,) + ORDERED}
-        row("malloc + small kernel + free, 1 MiB, µs (kernel alone)",
-            get("calls auto", "kernel-alone"), calls)
-        threads = {mode: get(f"calls {mode}", "threads-16-65536") for mode in (BARE,) + ORDERED}
-        row("64 KiB pairs from 16 threads, aggregate, µs", None, threads)
-        for width in (512, 2048):
-            metric = f"step-d{width}"
-            row(f"PyTorch transformer d{width} uncached, ms (PyTorch's allocator)",
-                get("torch own", metric), self.by_mode("torch", metric))
-        row("CuPy chain unpooled, µs (CuPy's pool)",
-            get("cupy own", "chain"), self.by_mode("cupy", "chain"))
-        row("the same with host transfers, µs (CuPy's pool)",
-            get("cupy-transfers own", "chain"), self.by_mode("cupy-transfers", "chain"))
-        return markdown(rows)
-
-    def by_mode(self, work, metric):
-        values = {mode: self.samples.median(f"{work} {mode}", metric) for mode in ORDERED}
-        values[BARE] = self.samples.median(f"{work} native", metric)
-        return values
+                self.measure("cupy lazy", command, "lazy", {})
+                self.measure("cupy native", command, BARE, {})
+                self.measure("cupy-transfers native", command + ["--transfers"], BARE, {})
 
     def write_json(self):
         path = self.suite.logs / "bench.json"
@@ -144,26 +99,6 @@ class Bench:
             "problems": self.problems,
         }, indent=1))
         return path
-
-
-def size_name(size):
-    for unit, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if size >= unit:
-            return f"{size // unit} {name}"
-    return f"{size} B"
-
-
-def shown(value):
-    """Three significant digits."""
-    if value is None:
-        return "–"
-    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def markdown(rows):
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|" + "---|" * len(rows[0]))
-    return "\n".join(lines)
 
 
 def run():
@@ -178,7 +113,8 @@ def run():
         if suite.wanted(package) and importlib.util.find_spec(package):
             measure()
     print(f"\nMedians of {bench.rounds} alternating runs; pairs in µs.\n")
-    print(bench.pair_table() + "\n\n" + bench.work_table() + "\n")
+    for table in (tables.pairs, tables.work, tables.targets):
+        print(table(bench.samples) + "\n")
     for problem in bench.problems:
         print(f"problem {problem}")
     print(f"samples in {bench.write_json()}")

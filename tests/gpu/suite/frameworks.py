@@ -17,6 +17,8 @@ CASES = (
     ("cupy-transfers", "cupy", ["cupy_chain.py", "--transfers"], {}, ("auto",)),
     ("jax-platform", "jax", ["jax_platform.py"], JAX, ("auto",)),
 )
+# The cases of `--quick`, in one ordering each.
+QUICK = ("torch-uncached", "cupy-unpooled")
 # JAX's platform allocator goes through virtual memory management, past the pool.
 NOT_SERVED = ("jax-platform",)
 
@@ -29,10 +31,12 @@ def frameworks(suite):
     """Each workload's printed numbers are the same bare and pooled, to the bit."""
     runs = []
     for name, package, command, environment, modes in CASES:
+        if suite.quick and name not in QUICK:
+            continue
         if importlib.util.find_spec(package) is None:
             suite.note(f"frameworks/{name}: no {package} here")
             continue
-        modes = modes[:2] if suite.quick else modes
+        modes = modes[:1] if suite.quick else modes
         runs += [(name, command, environment, mode) for mode in (BARE,) + modes]
 
     def run(item):

@@ -22,6 +22,12 @@ ORDERED = ("auto", "fence", "strict", "lazy")
 UNORDERED = "unordered"
 
 
+# For programs whose timing matters: loading a kernel may wait for the GPU, and
+# streams that share a channel wait for each other. Not for frameworks, which
+# would load thousands of kernels.
+PREPARED = {"CUDA_MODULE_LOADING": "EAGER", "CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+
+
 @dataclass
 class Run:
     """How one process went."""
@@ -119,14 +125,9 @@ class Suite:
 
     # ---- processes --------------------------------------------------------
 
-    def environment(self, mode, directory, more=None):
+    def environment(self, mode, directory, more):
         """The variables a run adds; a pooled run preloads the library."""
-        added = {
-            # Loading a kernel may wait for the GPU: never in the middle of a test.
-            "CUDA_MODULE_LOADING": "EAGER",
-            "CUDA_DEVICE_MAX_CONNECTIONS": "32",
-        }
-        added.update(more or {})
+        added = dict(PREPARED if more is None else more)
         if mode != BARE:
             behind = added.get("LD_PRELOAD")
             added["LD_PRELOAD"] = f"{self.library}:{behind}" if behind else str(self.library)
@@ -153,7 +154,8 @@ class Suite:
         )
 
     def run(self, name, command, mode, timeout=60, environment=None):
-        """Runs `command` in `mode`; never raises for what the program does."""
+        """Runs `command` in `mode`, with the variables of `environment` or else
+        those of `PREPARED`; never raises for what the program does."""
         directory = self.new_directory(f"{name}-{mode}")
         clean = {
             key: value

@@ -38,7 +38,7 @@ def run_case(suite, case):
     """Starts the victim, signals it, speaks to it and judges what it printed."""
     name = "-".join((case.victim,) + case.arguments)
     directory = suite.new_directory(name)
-    environment = os.environ | suite.environment("auto", directory)
+    environment = os.environ | suite.environment("auto", directory, {})
     command = [suite.build / "victims" / case.victim, *case.arguments]
     with open(directory / "stdout", "wb") as out, open(directory / "stderr", "wb") as err:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err,

@@ -13,7 +13,7 @@ def soak(suite):
                 bare.problem() or bare.output.strip())
     for mode in ("auto", "fence", "lazy"):
         arguments = ["--blocks", blocks, "--threads", 8, "--streams", 4]
-        run = suite.run("soak", [program] + arguments, mode, 120)
+        run = suite.run("soak", [program] + arguments, mode, 100)
         ok = run.problem() is None and run.output == f"blocks={blocks} wrong words=0\n"
         suite.check(f"soak/{mode}", ok, run.problem() or run.output.strip())
         suite.note(f"soak/{mode}: {blocks} blocks in {run.seconds:.1f} s")

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import signals
-from harness import BARE, HERE, VICTIMS
+from harness import BARE, HERE, PREPARED, VICTIMS
 
 # Where cupool.h is, for the victims that know cupool.
 HEADERS = HERE.parent.parent / "shim" / "include"
@@ -128,7 +128,7 @@ def compare(suite, victim, arguments):
         command = [victim.path(suite.build)]
     command += arguments
     name = "-".join((victim.name,) + arguments)
-    environment = {"VICTIM_KERNELS": str(suite.build / "kernels.cubin")}
+    environment = PREPARED | {"VICTIM_KERNELS": str(suite.build / "kernels.cubin")}
     if victim.name in PRELOADED:
         environment["LD_PRELOAD"] = str(suite.build / "victims" / PRELOADED[victim.name])
     bare = suite.run(name, command, BARE, 60, environment)
