@@ -19,6 +19,8 @@
 pub mod backing;
 pub mod config;
 pub mod driver;
+pub mod files;
+pub mod log;
 #[cfg(test)]
 mod fake;
 pub mod order;

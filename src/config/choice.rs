@@ -1,6 +1,7 @@
 //! The values that are words of a fixed set, and those that are a word or something else.
 
 use super::value::Value;
+use crate::files::check_pattern;
 
 /// An enum of words: `Variant = "word"`, and `Variant = "word" if testing` for tests alone, where
 /// `testing` is the name in parentheses.
@@ -189,6 +190,6 @@ fn path(text: &str) -> Result<String, &'static str> {
     match text {
         "" => Err("an empty path"),
         _ if text.contains('\0') => Err("a path holds no NUL"),
-        _ => Ok(text.to_owned()),
+        _ => check_pattern(text).map(|()| text.to_owned()),
     }
 }
