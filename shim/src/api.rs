@@ -1,7 +1,6 @@
 //! The functions for programs that know of cupool, as documented in `include/cupool.h`.
 
 use std::ffi::{CStr, c_char, c_int};
-use std::io;
 use std::mem::size_of;
 use std::panic::{self, AssertUnwindSafe};
 
@@ -116,8 +115,7 @@ unsafe extern "C" fn cupool_stats_dump(path: *const c_char) -> c_int {
     let done = at_the_border(Err(libc::EFAULT), || {
         let Some(pools) = state::pools() else { return Some(Err(libc::ENOTCONN)) };
         let Ok(path) = path.map(CStr::to_str).transpose() else { return Some(Err(libc::EINVAL)) };
-        let written = dump::write(pools, path, "request");
-        Some(written.map_err(|error: io::Error| error.raw_os_error().unwrap_or(libc::EIO)))
+        Some(dump::write(pools, path, "request").map_err(|failure| failure.errno()))
     });
     status(done)
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 use std::{env, process};
 
 use cupool::config::Options;
+use cupool::files::Target;
+use cupool::log::{self, Sink};
 use cupool::pools::Pools;
+use cupool::report::ProcessFacts;
 
 use crate::driver::RealDriver;
 use crate::{dump, notice, signal, state, worker};
@@ -69,6 +72,15 @@ pub fn begin() -> &'static Options {
     // Before anything that a forked child would have to know about.
     // SAFETY: the handler only stores to two atomics.
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    // This library's own hook: a program that is written in Rust has another.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let what = panic.payload();
+        let what = what.downcast_ref::<&str>().copied().or(what.downcast_ref().map(String::as_str));
+        notice::error(&format_args!("panic at {place}: {}", what.unwrap_or("no message")));
+    }));
+    let process = ProcessFacts::of_this_process();
+    notice::begin(&process);
     let (mut options, warnings) = parse();
     for warning in &warnings {
         notice::warn(warning);
@@ -91,8 +103,11 @@ pub fn begin() -> &'static Options {
             notice::info(&format_args!("CUPOOL_CONF: {key}:{value}"));
         }
     }
+    if let Some(level) = options.log {
+        log::install(level, Sink::new(Target::log(&options.log_file), &process));
+    }
     let options = Box::leak(Box::new(options));
-    dump::begin(options);
+    dump::begin(options, process);
     options
 }
 
