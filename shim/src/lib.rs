@@ -11,10 +11,23 @@
 //! It does nothing until the process uses CUDA, but for keeping an early signal from killing it.
 
 mod api;
+mod arch;
+mod cudart;
+mod dlsym;
+mod driver;
 mod dump;
+mod elf;
+mod ffi;
 mod futex;
+mod hooks;
+mod libcuda;
 mod life;
+mod lookup;
 mod notice;
+mod object;
+mod predicate;
 mod signal;
 mod state;
+mod table;
+mod thunk;
 mod worker;

@@ -1,0 +1,225 @@
+//! The real driver.
+
+use std::ffi::{CStr, c_int};
+
+use cupool::driver::{
+    Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream,
+};
+use once_cell::race::OnceBox;
+
+use crate::ffi::Functions;
+use crate::libcuda;
+
+/// `CU_EVENT_DISABLE_TIMING`
+const DISABLE_TIMING: u32 = 2;
+/// `CU_STREAM_CAPTURE_MODE_RELAXED`
+const RELAXED: c_int = 2;
+/// `CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS`
+const PAGEABLE_MEMORY_ACCESS: c_int = 88;
+/// `CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED`
+const VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED: c_int = 102;
+/// The version that brought `cuCtxRecordEvent` and `cuCtxWaitEvent`.
+const CONTEXT_EVENTS: c_int = 12050;
+
+/// The driver that the program uses.
+#[derive(Clone, Copy)]
+pub struct RealDriver {
+    functions: &'static Functions,
+    context_events: bool,
+}
+
+/// The driver that the program has loaded; `None` if there is none that the pool can use.
+pub fn real_driver() -> Option<RealDriver> {
+    let functions = functions()?;
+    Some(RealDriver { functions, context_events: has_context_events(functions) })
+}
+
+/// The primary context of `device`, without making one; `None` if there is none.
+pub fn primary_context(device: c_int) -> Option<Context> {
+    let functions = functions()?;
+    let (mut flags, mut active, mut context) = (0, 0, 0);
+    // SAFETY: what is to be written can be.
+    let status =
+        unsafe { (functions.cuDevicePrimaryCtxGetState)(device, &raw mut flags, &raw mut active) };
+    if status != 0 || active == 0 {
+        return None;
+    }
+    // Only retaining tells the handle. The program's own count stays what it was.
+    let release = functions.cuDevicePrimaryCtxRelease_v2;
+    let release = release.unwrap_or(functions.cuDevicePrimaryCtxRelease);
+    // SAFETY: as before; what was retained is released.
+    let status = unsafe {
+        let status = (functions.cuDevicePrimaryCtxRetain)(&raw mut context, device);
+        if status == 0 { release(device) } else { status }
+    };
+    (status == 0 && context != 0).then_some(Context(context))
+}
+
+fn functions() -> Option<&'static Functions> {
+    static FUNCTIONS: OnceBox<Functions> = OnceBox::new();
+    let find = || Functions::find(libcuda::get()?).map(Box::new);
+    FUNCTIONS.get_or_try_init(|| find().ok_or(())).ok()
+}
+
+/// Both functions are exported and offered for their version, by a driver of at least that version.
+fn has_context_events(functions: &Functions) -> bool {
+    let mut version = 0;
+    // SAFETY: what is to be written can be.
+    let status = unsafe { (functions.cuDriverGetVersion)(&raw mut version) };
+    let offered = |name: &CStr| {
+        libcuda::get().is_some_and(|driver| driver.versioned(name, CONTEXT_EVENTS, 0) != 0)
+    };
+    status == 0
+        && version >= CONTEXT_EVENTS
+        && functions.cuCtxRecordEvent.is_some()
+        && functions.cuCtxWaitEvent.is_some()
+        && offered(c"cuCtxRecordEvent")
+        && offered(c"cuCtxWaitEvent")
+}
+
+/// Calls a function of the driver. Nothing here passes it a pointer that it could keep.
+macro_rules! call {
+    ($driver:expr, $name:ident($($argument:expr),*)) => {
+        // SAFETY: the handles come from the driver, which refuses what it does not know, and what
+        // is to be written can be.
+        DriverError::check(unsafe { ($driver.functions.$name)($($argument),*) })
+    };
+    ($driver:expr, optional $name:ident($($argument:expr),*)) => {
+        match $driver.functions.$name {
+            // SAFETY: as above.
+            Some(function) => DriverError::check(unsafe { function($($argument),*) }),
+            None => Err(DriverError::NOT_SUPPORTED),
+        }
+    };
+}
+
+impl Driver for RealDriver {
+    fn current_context(&self) -> Result<Option<Context>, DriverError> {
+        let mut context = 0;
+        call!(self, cuCtxGetCurrent(&raw mut context))?;
+        Ok((context != 0).then_some(Context(context)))
+    }
+
+    fn push_context(&self, context: Context) -> Result<(), DriverError> {
+        call!(self, cuCtxPushCurrent_v2(context.0))
+    }
+
+    fn pop_context(&self) -> Result<(), DriverError> {
+        let mut context = 0;
+        call!(self, cuCtxPopCurrent_v2(&raw mut context))
+    }
+
+    fn context_device(&self) -> Result<Device, DriverError> {
+        let mut device = 0;
+        call!(self, cuCtxGetDevice(&raw mut device))?;
+        Ok(Device(device))
+    }
+
+    fn synchronize(&self) -> Result<(), DriverError> {
+        call!(self, cuCtxSynchronize())
+    }
+
+    fn device_facts(&self, device: Device) -> Result<DeviceFacts, DriverError> {
+        let mut name = [0; 256];
+        call!(self, cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int - 1, device.0))?;
+        let mut total = 0;
+        call!(self, cuDeviceTotalMem_v2(&raw mut total, device.0))?;
+        let attribute = |attribute| {
+            let mut value = 0;
+            call!(self, cuDeviceGetAttribute(&raw mut value, attribute, device.0)).is_ok()
+                && value != 0
+        };
+        let has_vmm_calls = self.functions.cuMemCreate.is_some();
+        Ok(DeviceFacts {
+            // SAFETY: the driver's string ends within the array, which ends with a zero.
+            name: unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned(),
+            uuid: self.uuid(device),
+            total_bytes: total as u64,
+            pageable_access: attribute(PAGEABLE_MEMORY_ACCESS),
+            vmm: has_vmm_calls && attribute(VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+        })
+    }
+
+    fn memory_info(&self) -> Result<(u64, u64), DriverError> {
+        let (mut free, mut total) = (0, 0);
+        call!(self, cuMemGetInfo_v2(&raw mut free, &raw mut total))?;
+        Ok((free as u64, total as u64))
+    }
+
+    fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
+        let mut ptr = 0;
+        call!(self, cuMemAlloc_v2(&raw mut ptr, bytes as usize))?;
+        Ok(DevicePtr(ptr))
+    }
+
+    fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
+        call!(self, cuMemFree_v2(ptr.0))
+    }
+
+    fn has_context_events(&self) -> bool {
+        self.context_events
+    }
+
+    fn create_event(&self) -> Result<Event, DriverError> {
+        let mut event = 0;
+        call!(self, cuEventCreate(&raw mut event, DISABLE_TIMING))?;
+        Ok(Event(event))
+    }
+
+    fn destroy_event(&self, event: Event) -> Result<(), DriverError> {
+        call!(self, cuEventDestroy_v2(event.0))
+    }
+
+    fn event_done(&self, event: Event) -> Result<bool, DriverError> {
+        match call!(self, cuEventQuery(event.0)) {
+            Ok(()) => Ok(true),
+            Err(DriverError::NOT_READY) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn wait_event(&self, event: Event) -> Result<(), DriverError> {
+        call!(self, cuEventSynchronize(event.0))
+    }
+
+    fn record_context(&self, context: Context, event: Event) -> Result<(), DriverError> {
+        call!(self, optional cuCtxRecordEvent(context.0, event.0))
+    }
+
+    fn context_waits(&self, context: Context, event: Event) -> Result<(), DriverError> {
+        call!(self, optional cuCtxWaitEvent(context.0, event.0))
+    }
+
+    fn relax_capture_mode(&self) -> Result<i32, DriverError> {
+        let mut mode = RELAXED;
+        call!(self, optional cuThreadExchangeStreamCaptureMode(&raw mut mode))?;
+        Ok(mode)
+    }
+
+    fn restore_capture_mode(&self, mut mode: i32) -> Result<(), DriverError> {
+        call!(self, optional cuThreadExchangeStreamCaptureMode(&raw mut mode))
+    }
+
+    fn is_capturing(&self, stream: Stream) -> Result<bool, DriverError> {
+        let mut status = 0;
+        call!(self, optional cuStreamIsCapturing(stream.0, &raw mut status))?;
+        Ok(status != 0)
+    }
+}
+
+impl RealDriver {
+    /// As `nvidia-smi -L` prints it; empty if the driver does not tell.
+    fn uuid(&self, device: Device) -> String {
+        let mut bytes = [0u8; 16];
+        let told = call!(self, optional cuDeviceGetUuid_v2(&raw mut bytes, device.0))
+            .or_else(|_| call!(self, optional cuDeviceGetUuid(&raw mut bytes, device.0)));
+        if told.is_err() {
+            return String::new();
+        }
+        let hex = |range: std::ops::Range<usize>| -> String {
+            bytes[range].iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let parts = [hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)];
+        format!("GPU-{}", parts.join("-"))
+    }
+}

@@ -1,0 +1,72 @@
+//! The driver's functions that the pool itself calls, declared once.
+//!
+//! From each line comes the slot, filled from the program's own `libcuda.so.1`, and the fallback:
+//! a driver without a function that is not `optional` is not used at all.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+
+use crate::hooks::symbol;
+use crate::libcuda::Libcuda;
+
+/// A `CUresult`.
+pub type Status = c_int;
+
+macro_rules! functions {
+    ($($name:ident: fn($($type:ty),*) $(, $optional:ident)?;)+) => {
+        /// The functions, as pointers into the driver.
+        #[allow(non_snake_case)]
+        pub struct Functions {
+            $(pub $name: functions!(@slot [$($type),*] $($optional)?),)+
+        }
+
+        impl Functions {
+            /// Finds every function; `None` if one that is needed is not there.
+            pub fn find(driver: &Libcuda) -> Option<Self> {
+                Some(Self { $($name: functions!(@find driver $name [$($type),*] $($optional)?),)+ })
+            }
+        }
+    };
+    (@slot [$($type:ty),*]) => { unsafe extern "C" fn($($type),*) -> Status };
+    (@slot [$($type:ty),*] optional) => { Option<unsafe extern "C" fn($($type),*) -> Status> };
+    (@find $driver:ident $name:ident $types:tt) => {
+        functions!(@find $driver $name $types optional)?
+    };
+    (@find $driver:ident $name:ident [$($type:ty),*] optional) => {{
+        let found = $driver.symbol(const { symbol!($name) });
+        // SAFETY: the driver exports the function of that type under this name.
+        (found != 0).then(|| unsafe {
+            std::mem::transmute::<usize, unsafe extern "C" fn($($type),*) -> Status>(found)
+        })
+    }};
+}
+
+functions! {
+    cuDriverGetVersion: fn(*mut c_int);
+    cuCtxGetCurrent: fn(*mut usize);
+    cuCtxPushCurrent_v2: fn(usize);
+    cuCtxPopCurrent_v2: fn(*mut usize);
+    cuCtxGetDevice: fn(*mut c_int);
+    cuCtxSynchronize: fn();
+    cuDeviceGetName: fn(*mut c_char, c_int, c_int);
+    cuDeviceGetUuid: fn(*mut [u8; 16], c_int), optional;
+    cuDeviceGetUuid_v2: fn(*mut [u8; 16], c_int), optional;
+    cuDeviceTotalMem_v2: fn(*mut usize, c_int);
+    cuDeviceGetAttribute: fn(*mut c_int, c_int, c_int);
+    cuDevicePrimaryCtxGetState: fn(c_int, *mut c_uint, *mut c_int);
+    cuDevicePrimaryCtxRetain: fn(*mut usize, c_int);
+    cuDevicePrimaryCtxRelease: fn(c_int);
+    cuDevicePrimaryCtxRelease_v2: fn(c_int), optional;
+    cuMemGetInfo_v2: fn(*mut usize, *mut usize);
+    cuMemAlloc_v2: fn(*mut u64, usize);
+    cuMemFree_v2: fn(u64);
+    cuEventCreate: fn(*mut usize, c_uint);
+    cuEventDestroy_v2: fn(usize);
+    cuEventQuery: fn(usize);
+    cuEventSynchronize: fn(usize);
+    cuCtxRecordEvent: fn(usize, usize), optional;
+    cuCtxWaitEvent: fn(usize, usize), optional;
+    cuThreadExchangeStreamCaptureMode: fn(*mut c_int), optional;
+    cuStreamIsCapturing: fn(usize, *mut c_int), optional;
+    cuMemCreate: fn(*mut u64, usize, *const c_void, u64), optional;
+}
+

@@ -1,0 +1,96 @@
+//! A hook's way to the function it stands for, and the macro that makes hooks.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::{libcuda, thunk};
+
+/// The driver's function behind one hook.
+pub struct Real {
+    symbol: &'static CStr,
+    /// 0 until it is first needed or looked up.
+    found: AtomicUsize,
+}
+
+impl Real {
+    pub(super) const fn new(symbol: &'static CStr) -> Self {
+        Self { symbol, found: AtomicUsize::new(0) }
+    }
+
+    /// A look-up by the program found the function at `address`. The first finding stays: where the
+    /// driver has two addresses for the same variant, each is as good.
+    pub fn set(&self, address: usize) {
+        let _ = self.found.compare_exchange(0, address, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Its address, or that of a function that returns the error for its absence.
+    #[inline]
+    pub(super) fn address(&self) -> usize {
+        match self.found.load(Ordering::Relaxed) {
+            0 => self.find(),
+            found => found,
+        }
+    }
+
+    #[cold]
+    fn find(&self) -> usize {
+        let Some(driver) = libcuda::get() else { return libcuda::not_loaded as *const () as usize };
+        match driver.symbol(self.symbol) {
+            0 => thunk::missing as *const () as usize,
+            found => {
+                self.set(found);
+                found
+            }
+        }
+    }
+}
+
+/// `symbol since version (arguments) = function(what it needs of them);` makes the exported
+/// function, which calls `function` with the real call as a closure, and the row of the table.
+macro_rules! hooks {
+    ($($symbol:ident since $since:literal ($($argument:ident: $type:ty),*)
+        = $module:ident::$function:ident($($pass:expr),*);)+) => {
+        /// The rows of the functions here.
+        pub static ROWS: &[$crate::table::Row] = &[$({
+            static REAL: Real = Real::new(symbol!($symbol));
+            /// Stands for the driver's function of that name.
+            ///
+            /// # Safety
+            /// As for that function.
+            #[unsafe(no_mangle)]
+            #[allow(non_snake_case)]
+            unsafe extern "C" fn $symbol($($argument: $type),*) -> Status {
+                let real = || {
+                    // SAFETY: the address is that of the driver's function, or of one that takes
+                    // nothing and returns an error.
+                    unsafe {
+                        let real: unsafe extern "C" fn($($type),*) -> Status =
+                            std::mem::transmute(REAL.address());
+                        real($($argument),*)
+                    }
+                };
+                // SAFETY: the program calls as the driver's function wants it.
+                unsafe { $module::$function(real, $($pass),*) }
+            }
+            $crate::table::Row::new(
+                symbol!($symbol),
+                $since,
+                $crate::table::What::Hook { code: $crate::table::Code($symbol as *const ()), real: &REAL },
+            )
+        }),+];
+    };
+}
+pub(super) use hooks;
+
+/// An identifier as a C string.
+macro_rules! symbol {
+    ($symbol:ident) => {
+        match ::std::ffi::CStr::from_bytes_with_nul(
+            concat!(stringify!($symbol), "\0").as_bytes(),
+        ) {
+            Ok(symbol) => symbol,
+            Err(_) => panic!("an identifier holds no NUL"),
+        }
+    };
+}
+pub(crate) use symbol;

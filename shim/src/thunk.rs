@@ -1,0 +1,108 @@
+//! Watched functions: the slots between a thunk and the driver's function.
+//!
+//! Each exported thunk has the slot of its row. Since one name can lead to several functions, a
+//! look-up that finds another one gets a spare thunk, by the *pointer* that was found.
+
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::arch::{self, SPARES, SavedArguments};
+use crate::libcuda::{self, Libcuda};
+use crate::table::{Action, Row, WATCHED, Watch, What};
+use crate::hooks;
+
+/// More than there are rows.
+const EXPORTS: usize = 256;
+const _: () = assert!(WATCHED.len() <= EXPORTS);
+
+/// The real functions of the exported thunks; 0 until the first call.
+static EXPORTED: [AtomicUsize; EXPORTS] = [const { AtomicUsize::new(0) }; EXPORTS];
+
+/// A spare thunk in use.
+struct Slot {
+    /// The function to jump to; 0 while free. Never changes once set.
+    real: AtomicUsize,
+    /// What to tell before. Set before `real`.
+    watch: AtomicPtr<Watch>,
+}
+
+static SLOTS: [Slot; SPARES] =
+    [const { Slot { real: AtomicUsize::new(0), watch: AtomicPtr::new(std::ptr::null_mut()) } };
+        SPARES];
+
+/// Held while a slot is taken.
+static TAKING: Mutex<()> = Mutex::new(());
+
+/// The thunk that tells `watch` and jumps to `real`; `real` itself if there are no more thunks.
+pub fn around(real: usize, watch: &'static Watch) -> usize {
+    let _taking = TAKING.lock();
+    let watch = std::ptr::from_ref(watch).cast_mut();
+    for (index, slot) in SLOTS.iter().enumerate() {
+        let taken = slot.real.load(Ordering::Relaxed);
+        if taken == 0 {
+            slot.watch.store(watch, Ordering::Relaxed);
+            slot.real.store(real, Ordering::Release);
+        } else if taken != real || slot.watch.load(Ordering::Relaxed) != watch {
+            continue;
+        }
+        return arch::spare(index);
+    }
+    real
+}
+
+/// Called by every thunk: tells the pools, and returns the function to jump to. `slot` is the index
+/// of an exported thunk or an address inside a spare one.
+pub extern "C" fn note(slot: usize, arguments: &SavedArguments) -> usize {
+    if let Some(row) = WATCHED.get(slot) {
+        let What::Watch(watch) = &row.what else { return missing as *const () as usize };
+        tell(watch, arguments);
+        return exported(slot, row);
+    }
+    let slot = arch::spare_index(slot).map(|index| &SLOTS[index]);
+    let Some(slot) = slot else { return missing as *const () as usize };
+    let real = slot.real.load(Ordering::Acquire);
+    // SAFETY: the pointer came from a `&'static Watch`, and was set before `real`.
+    if let Some(watch) = unsafe { slot.watch.load(Ordering::Relaxed).as_ref() } {
+        tell(watch, arguments);
+    }
+    real
+}
+
+fn tell(watch: &Watch, arguments: &SavedArguments) {
+    // SAFETY: the table pairs a predicate with the functions whose arguments it asks about.
+    if watch.when.is_some_and(|when| unsafe { !when(arguments) }) {
+        return;
+    }
+    match watch.action {
+        Action::Settle => hooks::settle(),
+        Action::Sign(sign) => hooks::sign(sign),
+    }
+}
+
+/// The driver's function for an exported thunk.
+fn exported(index: usize, row: &Row) -> usize {
+    let real = EXPORTED[index].load(Ordering::Relaxed);
+    if real != 0 {
+        return real;
+    }
+    match libcuda::get() {
+        None => libcuda::not_loaded as *const () as usize,
+        Some(driver) => find(driver, row, index),
+    }
+}
+
+#[cold]
+fn find(driver: &Libcuda, row: &Row, index: usize) -> usize {
+    let real = driver.symbol(row.symbol);
+    if real == 0 {
+        return missing as *const () as usize;
+    }
+    EXPORTED[index].store(real, Ordering::Relaxed);
+    real
+}
+
+/// In the place of a function that this driver does not have: `CUDA_ERROR_NOT_FOUND`.
+pub extern "C" fn missing() -> i32 {
+    500
+}
