@@ -12,6 +12,8 @@
 //! whether the program may go on.
 
 mod choice;
+#[cfg(test)]
+mod fuzz;
 mod table;
 #[cfg(test)]
 mod tests;
