@@ -31,7 +31,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::files::Target;
+use crate::files::{FileError, Target};
 use crate::report::ProcessFacts;
 
 /// Where lines go.
@@ -53,6 +53,18 @@ impl Sink {
             Some(target) => Self::File(target, process.clone()),
             None if is_open() => Self::Stderr,
             None => Self::Nowhere,
+        }
+    }
+
+    /// Whether a line could be written, for a warning in time: lines that cannot are dropped
+    /// without a word.
+    ///
+    /// # Errors
+    /// The file cannot be opened as [`Target::append`] does. The other sinks have no error.
+    pub fn check(&self) -> Result<(), FileError> {
+        match self {
+            Self::File(target, process) => target.append(b"", process),
+            Self::Stderr | Self::Nowhere => Ok(()),
         }
     }
 
@@ -225,6 +237,14 @@ mod tests {
     fn a_message_stays_one_line() {
         let lines = logged("one", Level::WARN, || tracing::warn!("a\nb\u{1b}[1m"));
         assert_eq!(lines, [format!("{} WARN a\\nb\\u{{1b}}[1m", prefix())]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told_before() {
+        let sink = |path| Sink::new(Some(Target::at(path)), &ProcessFacts::of_this_process());
+        let error = sink("/proc/cupool/missing").check().expect_err("no such directory");
+        assert_eq!(error.errno(), Some(libc::ENOENT));
+        assert_eq!(Sink::Nowhere.check(), Ok(()));
     }
 
     #[test]
