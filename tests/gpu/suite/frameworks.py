@@ -67,6 +67,6 @@ def flush_by_signal(suite):
     suite.check("frameworks/signal/runs-on",
                 run.problem() is None and "went on: True" in run.output,
                 run.problem() or last_line(run.output))
-    released = max((flush.get("released", 0) for flush in flushes), default=0)
+    released = max((flush.get("released_bytes", 0) for flush in flushes), default=0)
     suite.check("frameworks/signal/flush", released >= 512 << 20,
                 f"{len(flushes)} flushes in the stats file, the largest of {released} bytes")

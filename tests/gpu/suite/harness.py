@@ -53,6 +53,12 @@ class Run:
             for device in report.get("devices", [])
         )
 
+    @property
+    def order(self):
+        """The ordering in force at the end, and why it is not another."""
+        return next(((report.get("order"), report.get("order_reason") or "")
+                     for report in self.stats if "order" in report), (None, ""))
+
     def problem(self):
         """Why this run proves nothing, or None."""
         if self.timed_out:
@@ -61,6 +67,9 @@ class Run:
             return f"{self.mode}: exit status {self.status}: {last_line(self.errors or self.output)}"
         if self.mode != BARE and not self.stats:
             return f"{self.mode}: no stats file"
+        retired = next((why for why in (r.get("retired") for r in self.stats) if why), None)
+        if retired:
+            return f"{self.mode}: the pool retired: {retired}"
         if self.mode != BARE and self.served == 0:
             return f"{self.mode}: no allocation went through the pool"
         return None

@@ -87,6 +87,8 @@ SEMANTICS = {
     "queries": ("auto", "fence", "strict"),
     "print": ORDERED,
 }
+# Nothing in these could tell a fence from a wait, so `auto` must not wait.
+NO_SIGN = ("streams", "events", "queries", "print")
 
 
 def semantics(suite):
@@ -108,6 +110,9 @@ def semantics(suite):
         suite.check(f"semantics/{mode}/{case}", problem is None and same,
                     problem or f"native `{last_line(bare.output)}`, "
                     f"pooled `{last_line(result.output)}`")
+        if mode == "auto" and case in NO_SIGN and problem is None:
+            suite.check(f"semantics/auto/{case}/fences", result.order[0] == "fence",
+                        f"{result.order[0]}: {result.order[1]}")
     fault(suite, run)
     late = run(("spin-late-thread", "auto"))
     suite.note(f"semantics/auto/spin-late-thread: {last_line(late.output)} "
