@@ -88,6 +88,10 @@ const char *cupool_version(void);
 
 #ifdef __cplusplus
 }
+#endif
+
+/* The size that libcupool.so is compiled to; it checks each field's place as well. */
+#if defined(__cplusplus) && __cplusplus >= 201103L
 static_assert(sizeof(struct cupool_stats) == 23 * sizeof(uint64_t), "no padding");
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 _Static_assert(sizeof(struct cupool_stats) == 23 * sizeof(uint64_t), "no padding");

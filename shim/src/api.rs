@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::mem::size_of;
 use std::panic::{self, AssertUnwindSafe};
 
+use cupool::pools::Pools;
 use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
 use crate::{dump, state};
@@ -142,7 +143,7 @@ unsafe extern "C" fn cupool_get_stats(stats: *mut Stats, size: usize) -> c_int {
 
 #[unsafe(no_mangle)]
 extern "C" fn cupool_reset_peak_stats() {
-    at_the_border((), || Some(state::pools()?.reset_peaks()));
+    at_the_border((), || state::pools().map(Pools::reset_peaks));
 }
 
 #[unsafe(no_mangle)]
