@@ -1,4 +1,4 @@
-// hazard overwrite|read|extended [substring]: runs the kinds whose name
+// hazard overwrite|read|extended|contexts [substring]: runs the kinds whose name
 // contains the substring, in order, one line of output each.
 #include "hazard.cuh"
 
@@ -143,8 +143,10 @@ int main(int argc, char **argv) {
             if (strstr(kind.name.c_str(), pattern)) run_read(bench, kind);
     } else if (!strcmp(which, "extended")) {
         run_extended(bench, pattern);
+    } else if (!strcmp(which, "contexts")) {
+        run_contexts(bench, pattern);
     } else {
-        fprintf(stderr, "usage: hazard overwrite|read|extended [substring]\n");
+        fprintf(stderr, "usage: hazard overwrite|read|extended|contexts [substring]\n");
         return 2;
     }
     puts("end");

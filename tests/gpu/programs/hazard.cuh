@@ -70,6 +70,6 @@ void run_read(Bench &bench, const Kind &kind);
 
 std::vector<Kind> overwrite_kinds(Bench &bench);
 std::vector<Kind> read_kinds(Bench &bench);
-// Runs the kinds of extended.cu: batch copies, programmatic dependent launch,
-// device-side graph launch, stream-ordered memory, green and second contexts.
+// Runs the kinds of extended.cu and contexts.cu whose name contains `pattern`.
 void run_extended(Bench &bench, const char *pattern);
+void run_contexts(Bench &bench, const char *pattern);

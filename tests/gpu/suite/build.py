@@ -16,7 +16,7 @@ DRIVER_DIRECTORIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvi
 SIMPLE = ("errors", "capture", "semantics", "soak", "bench")
 # Graphs launched from the device need relocatable device code, so the hazard
 # program is linked from objects.
-HAZARD = ("hazard", "overwrite", "read", "extended")
+HAZARD = ("hazard", "overwrite", "read", "extended", "contexts")
 
 
 def find_nvcc():

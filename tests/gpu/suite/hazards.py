@@ -10,8 +10,8 @@ from harness import BARE, ORDERED, UNORDERED
 NOT_PROMISED = {"read": ("lazy",)}
 # Of several contexts the design promises `strict` alone, which `auto` becomes.
 ONE_CONTEXT_ONLY = ("second-context", "second-context-frees")
-# Reads of other memory in `extended`, which `lazy` does not promise either.
-EXTENDED_READS = ("malloc-async-is-read", "batch-read", "green-writes-late",
+# Reads and other memory in the last two matrices, which `lazy` does not promise either.
+OTHER_MEMORY = ("malloc-async-is-read", "batch-read", "green-writes-late",
                   "malloc-async-is-overwritten")
 
 
@@ -30,7 +30,7 @@ def parse(output):
 def promised(matrix, kind, mode):
     if mode in NOT_PROMISED.get(matrix, ()):
         return False
-    if mode == "lazy" and kind in EXTENDED_READS:
+    if mode == "lazy" and kind in OTHER_MEMORY:
         return False
     return not (kind in ONE_CONTEXT_ONLY and mode in ("fence", "lazy"))
 
@@ -93,5 +93,10 @@ def read(suite):
 
 
 def extended(suite):
-    """Batch copies, dependent launch, device graphs, other memory and contexts."""
+    """Batch copies, dependent launch, device graphs, stream-ordered memory."""
     run_matrix(suite, "extended")
+
+
+def contexts(suite):
+    """Green contexts and a second context."""
+    run_matrix(suite, "contexts")

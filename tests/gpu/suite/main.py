@@ -21,6 +21,7 @@ GROUPS = (
     ("overwrite", hazards.overwrite),
     ("read", hazards.read),
     ("extended", hazards.extended),
+    ("contexts", hazards.contexts),
     ("errors", native.errors),
     ("capture", native.capture),
     ("semantics", native.semantics),

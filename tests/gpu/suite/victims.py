@@ -41,10 +41,9 @@ STRICT = ("fault",)
 OUTPUT_DIFFERS = ("capture",)
 # What `who` must find in cupool by each way of looking.
 SUBSTITUTED = {
-    f"{way} {name}"
-    for name in ("cuMemAlloc", "cuMemFree")
-    for way, name in (("linked", f"{name}_v2"), ("handle", f"{name}_v2"),
-                      ("default", f"{name}_v2"), ("query", name))
+    f"{way} {function}{version}"
+    for function in ("cuMemAlloc", "cuMemFree")
+    for way, version in (("linked", "_v2"), ("handle", "_v2"), ("default", "_v2"), ("query", ""))
 }
 # These allocate nothing through today's entry points.
 PAST_THE_POOL = ("unsuffixed", "ompt_main", "who")
