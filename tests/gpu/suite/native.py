@@ -1,6 +1,6 @@
 """The native behaviour that programs may rely on, compared line by line."""
 
-from harness import BARE, ORDERED, last_line
+from harness import BARE, ORDERED, PREPARED, last_line
 
 SUCCESS = "cudaSuccess"
 
@@ -113,10 +113,20 @@ def semantics(suite):
         if mode == "auto" and case in NO_SIGN and problem is None:
             suite.check(f"semantics/auto/{case}/fences", result.order[0] == "fence",
                         f"{result.order[0]}: {result.order[1]}")
+    disabled(suite, results["streams", BARE])
     fault(suite, run)
     late = run(("spin-late-thread", "auto"))
     suite.note(f"semantics/auto/spin-late-thread: {last_line(late.output)} "
                "(a thread's first CUDA call comes after the free)")
+
+
+def disabled(suite, bare):
+    """`CUPOOL_DISABLE=1` leaves the program as it is, without a trace."""
+    run = suite.run("semantics-disabled", [suite.build / "semantics", "streams"], "auto", 30,
+                    PREPARED | {"CUPOOL_DISABLE": "1"})
+    suite.check("semantics/disabled", run.status == 0 and run.output == bare.output
+                and not run.stats and not run.errors,
+                f"status {run.status}, {len(run.stats)} stats files, {last_line(run.output)}")
 
 
 def fault(suite, run):
