@@ -1,0 +1,53 @@
+//! Calls that are not in order get the driver's own answers.
+
+use cupool_tests::Victim;
+
+use crate::{ALL, same};
+
+same! {
+    runtime: Victim::new("errors_runtime"), ALL;
+    driver: Victim::new("errors_driver"), ALL;
+    a_fault_under_strict: Victim::new("fault"), &["order:strict"];
+}
+
+/// The table as the driver of a real GPU gives it.
+#[test]
+fn the_native_table() {
+    let bare = Victim::new("errors_runtime").bare();
+    for line in [
+        "cudaMalloc(&p, 0) = 0",
+        "pointer NULL",
+        "cudaFree(NULL) = 0",
+        "cudaFree((char *)block + 4096) = 1",
+        "cudaMalloc(&p, (size_t)1 << 60) = 2",
+        "goes on: 7",
+    ] {
+        assert!(bare.stdout.lines().any(|found| found == line), "no `{line}`\n{}", bare.report());
+    }
+    let bare = Victim::new("errors_driver").bare();
+    for line in ["cuMemAlloc(&p, 0) = 1", "cuMemFree(0) = 0", "range: its base, 1000 bytes"] {
+        assert!(bare.stdout.lines().any(|found| found == line), "no `{line}`\n{}", bare.report());
+    }
+}
+
+/// Without the host's wait a fault cannot surface in the free that follows it; it does at the
+/// next call that waits, and stays.
+#[test]
+fn a_fault_surfaces_at_the_next_call_that_waits() {
+    for order in ["order:fence", "order:lazy"] {
+        let pooled = Victim::new("fault").pooled(order);
+        let lines: Vec<&str> = pooled.succeeded().stdout.lines().collect();
+        assert_eq!(lines.get(1), Some(&"synchronize reports the fault"), "{}", pooled.report());
+        assert_eq!(lines.get(3), Some(&"next malloc reports the fault"), "{}", pooled.report());
+    }
+}
+
+/// What the driver refuses, the pool refuses with the driver's code, and goes on.
+#[test]
+fn a_scripted_failure_of_the_driver_reaches_the_program() {
+    // CUDA_ERROR_LAUNCH_FAILED from the very first allocation.
+    let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemAlloc:1=719");
+    let (bare, pooled) = (victim.bare(), victim.pooled("order:auto"));
+    assert_eq!(bare.code, Some(1), "{}", bare.report());
+    cupool_tests::assert_same(&bare, &pooled);
+}

@@ -1,0 +1,71 @@
+//! Idle memory goes back: on request, and before anybody is refused for its sake.
+
+use cupool_tests::Victim;
+
+use crate::{ALL, same};
+
+/// A gibibyte, so that a program fills it quickly.
+const SMALL: &str = "1073741824";
+/// Nothing goes back by itself: what does was asked for.
+const KEEP: &[&str] = &[
+    "order:strict,max_idle:none",
+    "order:fence,max_idle:none",
+    "order:auto,max_idle:none",
+    "order:lazy,max_idle:none",
+];
+
+same! {
+    out_of_memory: Victim::new("oom").env("SIMCUDA_MEMORY", SMALL), KEEP;
+    out_of_memory_by_another_interface: Victim::new("oom_vmm").env("SIMCUDA_MEMORY", SMALL), KEEP;
+    a_flush_while_the_block_is_still_read: Victim::new("flush_late"), ALL;
+}
+
+#[test]
+fn an_allocation_that_needed_a_flush_is_counted() {
+    let victim = Victim::new("oom").env("SIMCUDA_MEMORY", SMALL);
+    let pooled = victim.pooled("order:auto,max_idle:none");
+    let stats = pooled.succeeded().stats();
+    assert!(stats.sum("/num_alloc_retries") > 0, "{:#}", stats.0);
+    assert!(stats.sum("/num_ooms") > 0, "{:#}", stats.0);
+}
+
+#[test]
+fn from_c() {
+    Victim::new("flush").bare().printed("no cupool\n");
+    for order in ALL {
+        Victim::new("flush").pooled(order).printed(
+            "released all\n\
+             then 0\n\
+             free memory does not shrink\n\
+             get_stats 0\n\
+             dump 0\n\
+             dump to nowhere fails\n\
+             file written\n\
+             live data 0x7070707\n",
+        );
+    }
+}
+
+#[test]
+fn from_python() {
+    Victim::new("flush.py").bare().printed("no cupool\n");
+    Victim::new("flush.py").pooled("order:auto").printed("left to release: 0\n");
+}
+
+/// Disabled, the library is as good as not there.
+#[test]
+fn disabled() {
+    let victim = Victim::new("runtime_static").env("CUPOOL_DISABLE", "1");
+    let pooled = victim.pooled("order:auto");
+    cupool_tests::assert_same(&victim.bare(), &pooled);
+    assert!(pooled.files.is_empty(), "left behind: {:?}", pooled.files);
+}
+
+/// Idle bytes stay within the budget.
+#[test]
+fn idle_budget() {
+    let pooled = Victim::new("runtime_static").pooled("order:fence,max_idle:1M");
+    let idle = pooled.succeeded().stats().number("/devices/0/idle_bytes");
+    assert!(idle <= 1 << 20, "{idle} bytes idle");
+    assert!(pooled.stats().sum("/num_device_free") > 0, "{:#}", pooled.stats().0);
+}

@@ -1,0 +1,80 @@
+//! Contexts, forks and exits.
+
+use cupool_tests::{LIBCUPOOL, SIMCUDA_DIR, VICTIMS_DIR, Victim};
+
+use crate::{ALL, same};
+
+same! {
+    contexts_destroyed_with_cached_blocks: Victim::new("context_destroy"), ALL;
+    the_device_is_reset: Victim::new("device_reset"), ALL;
+    the_primary_context_is_released: Victim::new("primary_release"), ALL;
+    forks_with_and_without_exec: Victim::new("forks"), ALL;
+    threads_allocate_during_the_exit: Victim::new("exit_threads"), ALL;
+    frees_when_the_driver_is_gone: Victim::new("free_at_exit"), ALL;
+    standard_error_is_closed: Victim::new("closed_stderr"), ALL;
+}
+
+/// A forked child that does not use CUDA writes nothing; one that execs has a file of its own.
+#[test]
+fn each_process_has_its_own_stats_file() {
+    let pooled = Victim::new("forks").pooled("order:auto");
+    let files = pooled.succeeded().files.iter().filter(|name| name.starts_with("stats-"));
+    assert_eq!(files.count(), 2, "parent and exec'd child: {:?}", pooled.files);
+    assert_eq!(pooled.stats().at("/reason"), "exit");
+}
+
+/// A closed standard error is not somebody else's file, whatever there is to say.
+#[test]
+fn nothing_is_logged_into_the_programs_files() {
+    for option in ["log:debug", "no_such_option:1"] {
+        let pooled = Victim::new("closed_stderr").pooled(&format!("order:auto,{option}"));
+        assert!(pooled.stdout.contains("4 bytes"), "{option}\n{}", pooled.report());
+    }
+}
+
+/// Exits again and again while threads are in the middle of an allocation: a race that one run
+/// need not meet.
+#[test]
+fn many_exits() {
+    for _ in 0..10 {
+        Victim::new("exit_threads").pooled("order:auto").printed("exiting\n");
+    }
+}
+
+/// In a set-uid program the library leaves everything alone, even where the administrator has it
+/// preloaded for the whole system.
+#[test]
+fn set_uid_programs_are_left_alone() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    use std::{fs, process::Command};
+
+    // SAFETY: takes nothing and cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("skipped: only root can make a program that is set-uid to somebody else");
+        return;
+    }
+    const OWNER: u32 = 65533;
+    const CALLER: u32 = 65534;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let program = directory.path().join("setuid");
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    fs::copy(std::path::Path::new(VICTIMS_DIR).join("setuid"), &program).expect("copy");
+    chown(&program, Some(OWNER), Some(OWNER)).expect("chown");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).expect("chmod");
+    let output = Command::new(&program)
+        .env("LD_PRELOAD", LIBCUPOOL)
+        .env("LD_LIBRARY_PATH", SIMCUDA_DIR)
+        .env("CUPOOL_CONF", "order:auto")
+        .uid(CALLER)
+        .gid(CALLER)
+        .output()
+        .expect("the set-uid program runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if text.starts_with("secure 0") {
+        println!("skipped: set-uid has no effect on this file system");
+        return;
+    }
+    assert_eq!(text, "secure 1\npreloaded no\nCUPOOL_CONF not seen\n");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("cupool: "), "it spoke");
+}

@@ -1,0 +1,53 @@
+//! Unmodified programs on the simulated driver, bare and with `libcupool.so` in front.
+//!
+//! Each module is one promise; each test one program or one property. A victim that behaves
+//! alike in both cases has one line in a `same!` table.
+
+mod capture;
+mod entry;
+mod errors;
+mod files;
+mod giving_back;
+mod hazards;
+mod inert;
+mod life;
+mod order;
+mod signals;
+mod stats;
+mod symbols;
+
+use cupool_tests::{Victim, assert_same};
+
+/// Every order in which a program that observes nothing but its memory must be right.
+const ALL: &[&str] = &["order:strict", "order:fence", "order:auto", "order:lazy"];
+/// The orders that keep what `cudaFree` promises between streams.
+const BETWEEN_STREAMS: &[&str] = &["order:strict", "order:fence", "order:auto"];
+/// The orders in which nothing can be told from native `cudaFree`.
+const AS_NATIVE: &[&str] = &["order:strict", "order:auto"];
+
+/// Runs a victim bare, then pooled in each of these orders: nothing may differ, and the pool must
+/// have served its allocations.
+#[track_caller]
+fn runs_alike(victim: &Victim, orders: &[&str]) {
+    let bare = victim.bare();
+    bare.succeeded();
+    for order in orders {
+        let pooled = victim.pooled(order);
+        assert_same(&bare, &pooled);
+        let served = pooled.stats().served();
+        assert!(served > 0, "no allocation went through the pool\n{}", pooled.report());
+    }
+}
+
+/// Declares tests that are `same` and nothing else: `name: victim, orders;`.
+macro_rules! same {
+    ($($name:ident: $victim:expr, $orders:expr;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                crate::runs_alike(&$victim, $orders);
+            }
+        )+
+    };
+}
+pub(crate) use same;

@@ -1,0 +1,87 @@
+//! The stats file tells what happened.
+
+use cupool_tests::{Stats, Victim};
+
+fn run(name: &str, options: &str) -> Stats {
+    let output = Victim::new(name).pooled(options);
+    output.succeeded().stats().clone()
+}
+
+#[test]
+fn top_level() {
+    let stats = run("runtime_static", "order:fence");
+    assert_eq!(stats.at("/schema"), 1);
+    assert_eq!(stats.at("/reason"), "exit");
+    assert_eq!(stats.at("/options/order"), "fence");
+    assert!(stats.number("/pid") > 1);
+    assert!(stats.number("/sequence") >= 1);
+    for key in ["/version", "/executable"] {
+        assert!(stats.at(key).as_str().is_some_and(|text| !text.is_empty()), "{key}");
+    }
+    for key in ["/process_start_time", "/time"] {
+        assert!(stats.at(key).as_f64().is_some_and(|seconds| seconds > 1.7e9), "{key}");
+    }
+    assert!(stats.at("/executable").as_str().is_some_and(|path| path.ends_with("runtime_static")));
+    assert!(stats.at("/flushes").is_array());
+}
+
+#[test]
+fn per_device() {
+    let stats = run("runtime_static", "order:fence");
+    for group in ["allocated_bytes", "reserved_bytes", "requested_bytes", "allocation", "segment"] {
+        let figure = |name: &str| stats.number(&format!("/devices/0/{group}/{name}"));
+        let (current, peak) = (figure("current"), figure("peak"));
+        assert_eq!(current, figure("allocated") - figure("freed"), "{group}");
+        assert!(peak >= current, "{group}");
+        assert!(figure("allocated") >= peak, "{group}");
+    }
+    for key in ["num_alloc_retries", "num_ooms", "num_device_alloc", "num_device_free"] {
+        stats.number(&format!("/devices/0/{key}"));
+    }
+    let reserved = stats.number("/devices/0/reserved_bytes/current");
+    let allocated = stats.number("/devices/0/allocated_bytes/current");
+    assert_eq!(stats.number("/devices/0/idle_bytes"), reserved - allocated);
+    assert!(
+        stats.number("/devices/0/requested_bytes/peak")
+            <= stats.number("/devices/0/allocated_bytes/peak")
+    );
+    assert_eq!(stats.at("/devices/0/backing"), "exact");
+    assert_eq!(stats.at("/devices/0/order"), "fence");
+    assert_eq!(stats.sum("/fences"), stats.sum("/allocation/freed"), "a fence for every free");
+}
+
+/// Every block that the program asked for and freed is in the figures, to the byte.
+#[test]
+fn figures_match_the_program() {
+    // Fifty blocks of 2 MiB, one at a time, all freed.
+    let stats = run("dlopen", "order:fence");
+    assert_eq!(stats.sum("/allocation/allocated"), 50);
+    assert_eq!(stats.sum("/allocation/freed"), 50);
+    assert_eq!(stats.sum("/requested_bytes/allocated"), 50 * (2 << 20));
+    assert_eq!(stats.sum("/requested_bytes/peak"), 2 << 20);
+    assert_eq!(stats.sum("/hits"), 49);
+    assert_eq!(stats.sum("/misses"), 1);
+    assert_eq!(stats.sum("/num_device_alloc"), 1);
+}
+
+#[test]
+fn latencies() {
+    let stats = run("dlopen", "order:fence");
+    for group in ["malloc_latency_ns", "free_latency_ns"] {
+        let figure = |name: &str| stats.number(&format!("/devices/0/{group}/{name}"));
+        assert_eq!(figure("count"), 50, "{group}");
+        assert!(figure("p50") > 0 && figure("p50") <= figure("p90"), "{group}");
+        assert!(figure("p90") <= figure("p99") && figure("p99") <= figure("max"), "{group}");
+    }
+}
+
+/// `cupool_stats_dump` writes the same document where it is told to.
+#[test]
+fn dump_on_request() {
+    let output = Victim::new("flush").pooled("order:auto");
+    let dumped = Stats::read(&output.succeeded().directory.path().join("dumped.json"));
+    let dumped = dumped.expect("the dumped file");
+    assert_eq!(dumped.at("/reason"), "request");
+    assert_eq!(dumped.at("/pid"), output.stats().at("/pid"));
+    assert_eq!(dumped.at("/flushes/0/reason"), "empty_cache");
+}

@@ -1,0 +1,160 @@
+//! How a program is started: with the simulated driver, with or without cupool in front.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::{LIBCUPOOL, Output, Running, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python};
+
+/// A program to run, and what it is run with.
+#[derive(Clone)]
+pub struct Victim {
+    name: String,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+    preload: Vec<PathBuf>,
+    limit: Duration,
+    stats: Option<String>,
+    setup: Option<fn() -> std::io::Result<()>>,
+}
+
+impl Victim {
+    /// The program of that name in `victims/victims.txt`, with `.py` at the end a script.
+    pub fn new(name: &str) -> Victim {
+        if name.ends_with(".py") {
+            Victim::program(python()).arg(Path::new(VICTIMS_SOURCE).join(name)).named(name)
+        } else {
+            Victim::program(Path::new(VICTIMS_DIR).join(name)).named(name)
+        }
+    }
+
+    /// Any program, by path or looked up on `PATH`.
+    pub fn program(program: impl AsRef<OsStr>) -> Victim {
+        let program = PathBuf::from(program.as_ref());
+        Victim {
+            name: program.display().to_string(),
+            program,
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            preload: Vec::new(),
+            limit: Duration::from_secs(30),
+            stats: None,
+            setup: None,
+        }
+    }
+
+    fn named(mut self, name: &str) -> Victim {
+        self.name = name.to_owned();
+        self
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Victim {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Sets an environment variable, after everything else that this library sets.
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Victim {
+        self.variables.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Preloads a library of `victims/victims.txt` too, behind cupool.
+    pub fn preload(mut self, name: &str) -> Victim {
+        self.preload.push(Path::new(VICTIMS_DIR).join(name));
+        self
+    }
+
+    /// Writes stats to this pattern instead of a file in the run's own directory, in which the
+    /// program also starts (so a relative pattern lands there as well).
+    pub fn stats_at(mut self, pattern: &str) -> Victim {
+        self.stats = Some(pattern.to_owned());
+        self
+    }
+
+    /// Runs this in the new process before the program starts; it must be async-signal-safe.
+    pub fn before_exec(mut self, setup: fn() -> std::io::Result<()>) -> Victim {
+        self.setup = Some(setup);
+        self
+    }
+
+    /// Runs the program without cupool.
+    pub fn bare(&self) -> Output {
+        self.start_bare().finish()
+    }
+
+    /// Runs the program with cupool preloaded and `CUPOOL_CONF` set to `options` (and a stats
+    /// file).
+    pub fn pooled(&self, options: &str) -> Output {
+        self.start_pooled(options).finish()
+    }
+
+    /// [`Victim::bare`], returning while the program runs.
+    pub fn start_bare(&self) -> Running {
+        self.start(None)
+    }
+
+    /// [`Victim::pooled`], returning while the program runs.
+    pub fn start_pooled(&self, options: &str) -> Running {
+        self.start(Some(options))
+    }
+
+    fn start(&self, options: Option<&str>) -> Running {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.arguments)
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, _) in std::env::vars_os() {
+            if outside(&name.to_string_lossy()) {
+                command.env_remove(name);
+            }
+        }
+        command
+            .env("LD_LIBRARY_PATH", SIMCUDA_DIR)
+            .env("VICTIM_KERNELS", Path::new(VICTIMS_SOURCE).join("kernels.simcuda"));
+        let mut preload: Vec<&Path> = self.preload.iter().map(PathBuf::as_path).collect();
+        if let Some(options) = options {
+            let library = Path::new(LIBCUPOOL);
+            assert!(library.exists(), "{LIBCUPOOL} has not been built");
+            preload.insert(0, library);
+            let pattern = self
+                .stats
+                .clone()
+                .unwrap_or_else(|| directory.path().join("stats-%p.json").display().to_string());
+            let comma = if options.is_empty() { "" } else { "," };
+            command.env("CUPOOL_CONF", format!("{options}{comma}stats:{pattern}"));
+        }
+        if !preload.is_empty() {
+            let joined = preload.iter().map(|path| path.as_os_str()).collect::<Vec<_>>();
+            command.env("LD_PRELOAD", joined.join(OsStr::new(":")));
+        }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        let label = match options {
+            Some(options) => format!("{} pooled({options})", self.name),
+            None => format!("{} bare", self.name),
+        };
+        Running::start(label, command, self.setup, self.limit, directory)
+    }
+
+    /// Whether both the program and the C library it needs are there to run.
+    pub fn exists(&self) -> bool {
+        fs::metadata(&self.program).is_ok()
+    }
+}
+
+/// Whether a variable of the surrounding shell could change what a test sees.
+fn outside(name: &str) -> bool {
+    name.starts_with("CUPOOL_")
+        || name.starts_with("SIMCUDA_")
+        || name.starts_with("CUDA_")
+        || name.starts_with("LD_")
+        || name == "XDG_RUNTIME_DIR"
+}
