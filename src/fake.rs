@@ -9,6 +9,8 @@ use parking_lot::Mutex;
 
 use crate::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
 
+const FIRST_ADDRESS: u64 = 1 << 32;
+
 #[derive(Default)]
 struct Inside {
     calls: Vec<&'static str>,
@@ -37,7 +39,7 @@ impl FakeDriver {
     pub(crate) fn new(capacity: u64) -> Self {
         let inside = Inside {
             stack: vec![Context(0x10)],
-            next_address: 0x7000_0000_0000,
+            next_address: FIRST_ADDRESS,
             ..Inside::default()
         };
         Self { inside: Mutex::new(inside), capacity, context_events: true, pageable: false }
@@ -98,7 +100,7 @@ impl FakeDriver {
     pub(crate) fn forget_everything(&self) {
         let mut inside = self.inside.lock();
         inside.memory.clear();
-        inside.next_address = 0x7000_0000_0000;
+        inside.next_address = FIRST_ADDRESS;
     }
 
     fn call(&self, name: &'static str) -> Result<parking_lot::MutexGuard<'_, Inside>, DriverError> {
