@@ -12,7 +12,7 @@ NOT_PROMISED = {"read": ("lazy",)}
 ONE_CONTEXT_ONLY = ("second-context", "second-context-frees")
 # Reads and other memory in the last two matrices, which `lazy` does not promise either.
 OTHER_MEMORY = ("malloc-async-is-read", "batch-read", "green-writes-late",
-                  "malloc-async-is-overwritten")
+                "malloc-async-is-overwritten")
 
 
 def parse(output):

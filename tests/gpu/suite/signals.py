@@ -14,22 +14,25 @@ TIME_LIMIT_S = 60
 
 @dataclass(frozen=True)
 class Case:
-    """`prompt` is the line after which the signal is sent, if there is one."""
+    """`dialogue` is a list of (line to wait for, whether to signal then, what to
+    say on standard input after that)."""
 
     victim: str
     arguments: tuple
-    prompt: str
-    said: str
+    dialogue: tuple
     expected: str
 
 
+OWN_HANDLER = "my handler is installed\nready\nheard 1\n"
 CASES = (
-    Case("signal_read", (), "ready", "hello\n", "ready\nread 6 bytes: hello\n"),
-    Case("signal_poll", (), "polling", "go\n", "polling\nsleeping\nwoken\n"),
-    Case("signal_own", (), "ready", "go\n", "my handler is installed\nready\nheard 1\n"),
-    Case("signal_own", ("late",), "ready", "go\n", "my handler is installed\nready\nheard 1\n"),
-    Case("signal_early", (), "", "\n", "alive\nready\n"),
-    Case("signal_storm", (), "", "", "10000 signals, 0 wrong words\n"),
+    Case("signal_read", (), (("ready", True, "hello\n"),), "ready\nread 6 bytes: hello\n"),
+    Case("signal_poll", (), (("polling", True, "go\n"), ("sleeping", True, "")),
+         "polling\nsleeping\nwoken\n"),
+    Case("signal_own", (), (("ready", True, "go\n"),), OWN_HANDLER),
+    Case("signal_own", ("late",), (("ready", True, "go\n"),), OWN_HANDLER),
+    # These signal themselves.
+    Case("signal_early", (), (("ready", False, ""),), "alive\nready\n"),
+    Case("signal_storm", (), (), "10000 signals, 0 wrong words\n"),
 )
 NAMES = {case.victim for case in CASES}
 
@@ -61,13 +64,17 @@ def run_case(suite, case):
 
 def converse(process, case, directory):
     """Returns what went wrong, or ""."""
-    if case.prompt:
-        end = time.monotonic() + TIME_LIMIT_S
-        while f"{case.prompt}\n" not in read_text(directory / "stdout"):
+    end = time.monotonic() + TIME_LIMIT_S
+    for prompt, signalled, said in case.dialogue:
+        while f"{prompt}\n" not in read_text(directory / "stdout"):
             if process.poll() is not None or time.monotonic() > end:
-                return f"never printed `{case.prompt}`"
+                return f"never printed `{prompt}`"
             time.sleep(0.02)
-        process.send_signal(signal.SIGUSR1)
+        if signalled:
+            process.send_signal(signal.SIGUSR1)
+        # The flush is another thread's work.
         time.sleep(0.5)
-    process.communicate(case.said, timeout=TIME_LIMIT_S)
+        process.stdin.write(said)
+        process.stdin.flush()
+    process.communicate(timeout=TIME_LIMIT_S)
     return "" if process.returncode == 0 else f"exit status {process.returncode}"
