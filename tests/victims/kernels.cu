@@ -51,7 +51,7 @@ extern "C" __global__ void wait_flag(u64 flag, unsigned value)
 extern "C" __global__ void print(int number, i64 delay_us)
 {
     spin(delay_us);
-    printf("kernel says %d\n", number);
+    printf("device says %d\n", number);
 }
 
 extern "C" __global__ void fault() { *(volatile unsigned *)0x10 = 1; }

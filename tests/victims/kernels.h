@@ -21,7 +21,7 @@ int k_check(const unsigned *p, size_t words, unsigned expect, unsigned *mismatch
             cudaStream_t s);
 /* Spins until `*flag`, device memory, is `value`. */
 int k_wait_flag(const volatile unsigned *flag, unsigned value, cudaStream_t s);
-/* Prints "kernel says NUMBER" from the device. */
+/* Prints "device says NUMBER" from the device. */
 int k_print(int number, long delay_us, cudaStream_t s);
 /* Writes where nothing is mapped. */
 int k_fault(cudaStream_t s);

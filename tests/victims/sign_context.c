@@ -12,6 +12,7 @@ int main(void)
     OK(cuMemsetD32(p, 0, MIB / 4));
     for (int round = 0; round < 3; round++)
         OK(cuMemAlloc(&others[round], MIB));
+    OK(cuCtxSynchronize());
     OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     drv_fill(p, 1, 0, 0, stream); /* loads the module into the first context */
     OK(cuCtxSynchronize());

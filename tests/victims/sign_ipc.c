@@ -1,5 +1,6 @@
 /* Shares a block with a second process through a legacy CUDA IPC handle. A late kernel writes
- * the block; the program frees something else, and only then tells the other process to look. */
+ * the block; the program frees something else, and only then tells the other process to look.
+ * Where handles cannot be opened, the other process says so and looks at nothing. */
 #include "rt.h"
 
 #include <sys/wait.h>
@@ -10,15 +11,21 @@ static int reader(int in, int out)
     unsigned *p = NULL;
     char go;
     EXPECT(read(in, &handle, sizeof handle) == (ssize_t)sizeof handle);
-    OK(cudaIpcOpenMemHandle((void **)&p, handle, cudaIpcMemLazyEnablePeerAccess));
+    cudaError_t opened =
+        cudaIpcOpenMemHandle((void **)&p, handle, cudaIpcMemLazyEnablePeerAccess);
+    if (opened != cudaSuccess)
+        printf("the other process cannot open it: %d\n", (int)opened);
     for (int round = 0; round < 2; round++) {
         unsigned word = 0;
         EXPECT(write(out, "r", 1) == 1 && read(in, &go, 1) == 1);
+        if (opened != cudaSuccess)
+            continue;
         OK(cudaMemcpy(&word, p + 1000, 4, cudaMemcpyDeviceToHost));
         printf("the other process reads %u\n", word);
         fflush(stdout);
     }
-    OK(cudaIpcCloseMemHandle(p));
+    if (opened == cudaSuccess)
+        OK(cudaIpcCloseMemHandle(p));
     return 0;
 }
 
