@@ -78,7 +78,7 @@ impl Scribe {
 
 #[test]
 fn whatever_is_written_parses_and_what_parsed_round_trips() {
-    let rounds = if cfg!(miri) { 100 } else { 20_000 };
+    let rounds = if cfg!(miri) { 10 } else { 20_000 };
     let mut scribe = Scribe(0x9e37_79b9_7f4a_7c15);
     let mut set = 0;
     for _ in 0..rounds {
@@ -87,5 +87,5 @@ fn whatever_is_written_parses_and_what_parsed_round_trips() {
         set += usize::from(options != Options::defaults());
         assert_eq!(Options::parse(&joined(&options), true), (options, Vec::new()), "{text:?}");
     }
-    assert!(set > rounds / 10, "most of it was nonsense: {set}");
+    assert!(set > rounds / 10, "only {set} of {rounds} texts set anything");
 }

@@ -73,8 +73,8 @@ options! {
     order: Order = "auto";
     /// Where memory comes from. `exact` makes every block one driver allocation; `auto` chooses.
     backing: Backing = "auto";
-    /// How much idle memory the pools of a device keep at most; the least recently used goes first.
-    /// A percentage is of the device's memory.
+    /// How much idle memory the pool of a context keeps at most; the least recently used goes
+    /// first. A percentage is of the device's memory.
     max_idle: Limit = "20%";
     /// The signal on which idle memory is given back and the stats file is written.
     signal: SignalChoice = "USR1";
@@ -86,9 +86,9 @@ options! {
     stats: StatsFile = "default";
     /// How often the stats file is written beside signals, requests and exit.
     interval: Option<Duration> = "none";
-    /// What is told while the program runs. `CUPOOL_LOG` overrides it.
+    /// What is told while the program runs, from this level up. `CUPOOL_LOG` overrides it.
     log: Option<Level> = "none";
-    /// Where it is told.
+    /// Where it is told. Lines are appended.
     log_file: LogFile = "stderr";
     /// Whether a mistake in `CUPOOL_CONF` ends the process.
     abort_conf: bool = "false";

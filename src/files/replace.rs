@@ -116,7 +116,7 @@ impl<'a> Temporary<'a> {
         }
         match result {
             Ok(file) => Ok((Self { directory, name }, file)),
-            Err(errno) => Err(FileError::system(&directory.file(name))(errno)),
+            Err(errno) => Err(FileError::system(&directory.path)(errno)),
         }
     }
 
