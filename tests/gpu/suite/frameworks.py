@@ -29,7 +29,7 @@ def python(script, *arguments):
 
 
 def frameworks(suite):
-    """Each workload's printed numbers are the same bare and pooled, to the bit."""
+    """Each workload prints the same bare and pooled: numbers to the bit, but for JAX."""
     runs = []
     for name, package, command, environment, modes in CASES:
         if suite.quick and name not in QUICK:

@@ -14,7 +14,9 @@ def loss(weights):
 
 
 step = jax.jit(lambda weights: weights - 0.1 * jax.grad(loss)(weights))
+first = float(loss(weights))
 for _ in range(20):
     weights = step(weights)
-print("devices", jax.devices()[0].platform)
-print("loss", f"{float(loss(weights)):.5f}")
+# Which kernels the compiler picks may differ from run to run, and with them the last digits.
+print("platform", jax.devices()[0].platform)
+print("the loss fell:", float(loss(weights)) < first)
