@@ -43,11 +43,6 @@ impl<T: Copy> Out<T> {
         In(self.0.cast_const()).get()
     }
 
-    /// A result that the caller does not want.
-    pub fn unwanted() -> Self {
-        Out(std::ptr::null_mut())
-    }
-
     /// The pointer is NULL.
     pub fn is_null(self) -> bool {
         self.0.is_null()

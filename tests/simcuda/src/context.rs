@@ -3,10 +3,11 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 
 use crate::abi::{In, Out};
 use crate::capture;
-use crate::clock::Clock;
+use crate::clock::{Clock, TimelineId};
 use crate::device;
 use crate::engine;
 use crate::error::{Api, Error};
@@ -27,24 +28,41 @@ pub struct Context {
     pub device: usize,
     /// Never the same for two contexts, even at one handle.
     pub serial: u64,
-    /// How often it is retained, if it is a device's primary context.
-    retained: Option<u32>,
+    primary: bool,
     /// Ordered before everything that is submitted from now on.
     pub fence: Clock,
-    /// What went wrong; from then on, every call that reports errors says so.
-    pub fault: Option<Error>,
+    /// What went wrong on the device: nothing runs any more.
+    pub fault: Option<Fault>,
     /// The legacy default stream, once used.
     pub legacy: Option<usize>,
     /// The threads' default streams, by thread, once used.
     pub per_thread: BTreeMap<i32, usize>,
 }
 
+/// An error of the device.
+#[derive(Clone, Copy)]
+pub struct Fault {
+    /// What every call that reports errors says from the time when the host knows.
+    pub error: Error,
+    /// The operation that failed: its timeline and its place there.
+    pub operation: (TimelineId, u64),
+    /// Somebody has waited for that operation.
+    pub known: bool,
+}
+
 thread_local! {
-    static STACK: RefCell<Vec<ContextId>> = const { RefCell::new(Vec::new()) };
+    // Never dropped: exit handlers call the driver after the main thread's destructors have run.
+    static STACK: ManuallyDrop<RefCell<Vec<ContextId>>> =
+        const { ManuallyDrop::new(RefCell::new(Vec::new())) };
+}
+
+/// The calling thread's stack of contexts.
+fn with_stack<T>(act: impl FnOnce(&mut Vec<ContextId>) -> T) -> T {
+    STACK.with(|stack| act(&mut stack.borrow_mut()))
 }
 
 fn top() -> ContextId {
-    STACK.with_borrow(|stack| stack.last().copied().unwrap_or(0))
+    with_stack(|stack| stack.last().copied().unwrap_or(0))
 }
 
 /// The calling thread's context.
@@ -72,12 +90,12 @@ pub fn given_or_current(sim: &Sim, id: ContextId) -> Api<ContextId> {
     }
 }
 
-fn make(sim: &mut Sim, id: ContextId, device: usize, retained: Option<u32>) {
+fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
     let serial = sim.new_handle() as u64;
     let (fence, per_thread) = (Clock::default(), BTreeMap::new());
     sim.contexts.insert(
         id,
-        Context { device, serial, retained, fence, fault: None, legacy: None, per_thread },
+        Context { device, serial, primary, fence, fault: None, legacy: None, per_thread },
     );
 }
 
@@ -117,8 +135,8 @@ pub fn create(context: Out<usize>, _flags: u32, device: i32) -> Api {
     let mut sim = state::lock();
     let id = sim.new_handle();
     context.set(id)?;
-    make(&mut sim, id, ordinal, None);
-    STACK.with_borrow_mut(|stack| stack.push(id));
+    make(&mut sim, id, ordinal, false);
+    with_stack(|stack| stack.push(id));
     Ok(())
 }
 
@@ -142,11 +160,11 @@ pub fn create_v4(context: Out<usize>, _parameters: In<u8>, flags: u32, device: i
 pub fn destroy(id: ContextId) -> Api {
     let mut sim = state::lock();
     let found = sim.contexts.get(&id).ok_or(Error::INVALID_CONTEXT)?;
-    if found.retained.is_some() {
+    if found.primary {
         return Err(Error::INVALID_CONTEXT);
     }
     dissolve(&mut sim, id);
-    STACK.with_borrow_mut(|stack| {
+    with_stack(|stack| {
         if stack.last() == Some(&id) {
             stack.pop();
         }
@@ -161,11 +179,11 @@ pub fn get_current(context: Out<usize>) -> Api {
 
 /// `cuCtxSetCurrent`
 pub fn set_current(id: ContextId) -> Api {
-    let sim = state::lock();
-    if id != 0 && !sim.contexts.contains_key(&id) {
+    // The handle of a primary context is good even while the context does not exist.
+    if id != 0 && primary_device(id).is_none() && !state::lock().contexts.contains_key(&id) {
         return Err(Error::INVALID_CONTEXT);
     }
-    STACK.with_borrow_mut(|stack| {
+    with_stack(|stack| {
         stack.pop();
         if id != 0 {
             stack.push(id);
@@ -180,13 +198,13 @@ pub fn push_current(id: ContextId) -> Api {
     if !sim.contexts.contains_key(&id) {
         return Err(Error::INVALID_CONTEXT);
     }
-    STACK.with_borrow_mut(|stack| stack.push(id));
+    with_stack(|stack| stack.push(id));
     Ok(())
 }
 
 /// `cuCtxPopCurrent_v2`
 pub fn pop_current(context: Out<usize>) -> Api {
-    let id = STACK.with_borrow_mut(Vec::pop).ok_or(Error::INVALID_CONTEXT)?;
+    let id = with_stack(Vec::pop).ok_or(Error::INVALID_CONTEXT)?;
     context.set_if_wanted(id);
     Ok(())
 }
@@ -194,12 +212,11 @@ pub fn pop_current(context: Out<usize>) -> Api {
 /// `cuCtxGetDevice`
 pub fn get_device(device: Out<i32>) -> Api {
     let sim = state::lock();
-    let id = top();
-    let found = match id {
+    let ordinal = match top() {
         0 => return Err(Error::INVALID_CONTEXT),
-        id => sim.contexts.get(&id).ok_or(Error::CONTEXT_IS_DESTROYED)?,
+        id => sim.contexts.get(&id).map(|found| found.device).or_else(|| primary_device(id)),
     };
-    device.set(found.device as i32)
+    device.set(ordinal.ok_or(Error::CONTEXT_IS_DESTROYED)? as i32)
 }
 
 /// `cuCtxGetDevice_v2`
@@ -217,8 +234,8 @@ pub fn get_api_version(_id: ContextId, version: Out<u32>) -> Api {
 /// `cuCtxGetId`
 pub fn get_id(id: ContextId, serial: Out<u64>) -> Api {
     let sim = state::lock();
-    let id = given_or_current(&sim, id)?;
-    serial.set(sim.contexts[&id].serial)
+    let id = if id == 0 { top() } else { id };
+    serial.set(sim.contexts.get(&id).ok_or(Error::INVALID_CONTEXT)?.serial)
 }
 
 /// `cuCtxGetFlags`
@@ -237,6 +254,7 @@ pub fn synchronize_context(id: ContextId) -> Api {
     let mut sim = state::lock();
     let id = given_or_current(&sim, id)?;
     capture::refuse_unsafe_call(&mut sim)?;
+    capture::refuse_in_context(&mut sim, id)?;
     let all = engine::all_of_context(&sim, id);
     engine::wait(&mut sim, &all);
     check_fault(&sim, id)
@@ -269,32 +287,37 @@ fn primary(device: i32) -> Api<(usize, ContextId)> {
     Ok((ordinal, PRIMARY_HANDLES + ordinal * 0x1000))
 }
 
+/// The device whose primary context has this handle.
+fn primary_device(id: ContextId) -> Option<usize> {
+    let ordinal = id.checked_sub(PRIMARY_HANDLES)? / 0x1000;
+    (ordinal < SETTINGS.devices && id == PRIMARY_HANDLES + ordinal * 0x1000).then_some(ordinal)
+}
+
 /// `cuDevicePrimaryCtxRetain`
 pub fn primary_retain(context: Out<usize>, device: i32) -> Api {
     let (ordinal, id) = primary(device)?;
     context.set(id)?;
     let mut sim = state::lock();
-    match sim.contexts.get_mut(&id) {
-        Some(found) => found.retained = found.retained.map(|count| count + 1),
-        None => make(&mut sim, id, ordinal, Some(1)),
+    *sim.retained.entry(ordinal).or_default() += 1;
+    if !sim.contexts.contains_key(&id) {
+        make(&mut sim, id, ordinal, true);
     }
     Ok(())
 }
 
 /// `cuDevicePrimaryCtxRelease_v2`
 pub fn primary_release(device: i32) -> Api {
-    let (_, id) = primary(device)?;
+    let (ordinal, id) = primary(device)?;
     let mut sim = state::lock();
-    let found = sim.contexts.get_mut(&id).ok_or(Error::INVALID_CONTEXT)?;
-    let count = found.retained.map_or(0, |count| count - 1);
-    found.retained = Some(count);
-    if count == 0 {
+    let count = sim.retained.entry(ordinal).or_default();
+    *count = count.checked_sub(1).ok_or(Error::INVALID_CONTEXT)?;
+    if *count == 0 && sim.contexts.contains_key(&id) {
         dissolve(&mut sim, id);
     }
     Ok(())
 }
 
-/// `cuDevicePrimaryCtxReset_v2`
+/// `cuDevicePrimaryCtxReset_v2`: who has retained it must still release it, as measured.
 pub fn primary_reset(device: i32) -> Api {
     let (_, id) = primary(device)?;
     let mut sim = state::lock();

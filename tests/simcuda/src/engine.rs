@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Condvar;
 
 use crate::clock::{Clock, TimelineId};
-use crate::context::ContextId;
+use crate::context::{Context, ContextId, Fault};
 use crate::copy::Row;
 use crate::error::{Api, Error};
 use crate::fill::Pattern;
@@ -225,6 +225,10 @@ pub fn poll(sim: &mut Sim, clock: &Clock) -> bool {
 
 fn know(sim: &mut Sim, clock: &Clock) {
     sim.engine.host.join(clock);
+    for fault in sim.contexts.values_mut().filter_map(|context| context.fault.as_mut()) {
+        let (timeline, sequence) = fault.operation;
+        fault.known |= clock.contains(timeline, sequence);
+    }
     let Engine { timelines, host, .. } = &sim.engine;
     let finished = |id: TimelineId, one: &Timeline| {
         one.orphan && (one.submitted == 0 || host.contains(id, one.submitted))
@@ -309,10 +313,11 @@ fn step_timeline(sim: &mut Sim, id: TimelineId) -> Option<Step> {
             }
         }
         Work::Kernel(kernel) if !faulty => {
+            let operation = (id, head.sequence);
             if let Err(error) = kernel.run(sim)
                 && let Some(context) = sim.contexts.get_mut(&context)
             {
-                context.fault = Some(error);
+                context.fault = Some(Fault { error, operation, known: false });
             }
         }
         Work::Copy(rows) if !faulty => rows.iter().for_each(|row| row.run(sim)),
@@ -367,10 +372,11 @@ pub fn show_printed(sim: &mut Sim) {
     unsafe { libc::printf(c"%s".as_ptr(), text.as_ptr()) };
 }
 
-/// Fails once a context has seen a fault.
+/// Fails once the host knows of a fault in a context.
 pub fn fault_of(sim: &Sim, context: ContextId) -> Api {
     match sim.contexts.get(&context) {
-        Some(found) => found.fault.map_or(Ok(()), Err),
+        Some(Context { fault: Some(Fault { error, known: true, .. }), .. }) => Err(*error),
+        Some(_) => Ok(()),
         None => Err(Error::CONTEXT_IS_DESTROYED),
     }
 }

@@ -170,7 +170,9 @@ impl Shadow {
     pub fn forget(&mut self, range: Range) {
         self.split(range.start);
         self.split(range.end);
-        self.segments.retain(|start, _| !(range.start..range.end).contains(start));
+        while let Some((&start, _)) = self.segments.range(range.start..range.end).next() {
+            self.segments.remove(&start);
+        }
     }
 
     /// Makes the segments inside `range` end at its borders and leave no gap.

@@ -71,9 +71,9 @@ impl Kernel {
             Kernel::Check { pointer, words, expected, mismatches } => {
                 let content = sim.read(pointer, words * 4);
                 let wrong = content.chunks_exact(4).filter(|word| **word != expected.to_ne_bytes());
-                let found = wrong.count() as u64;
-                let before = sim.read(mismatches, 8).try_into().expect("eight bytes");
-                sim.write(mismatches, &(u64::from_ne_bytes(before) + found).to_ne_bytes());
+                let found = wrong.count() as u32;
+                let before = sim.read(mismatches, 4).try_into().expect("four bytes");
+                sim.write(mismatches, &(u32::from_ne_bytes(before) + found).to_ne_bytes());
             }
             Kernel::Print(number) => {
                 sim.engine.printed.push_str(&format!("device says {number}\n"));
@@ -129,7 +129,7 @@ fn request(program: Program, parameters: KernelParameters) -> Api<Request> {
             let mismatches = arguments.next()?;
             (
                 format!("check({pointer:#x}, {words}, {expected}, {mismatches:#x})"),
-                vec![touch(pointer, words * 4, Access::Read), touch(mismatches, 8, Access::Atomic)],
+                vec![touch(pointer, words * 4, Access::Read), touch(mismatches, 4, Access::Atomic)],
                 Kernel::Check { pointer, words, expected, mismatches },
             )
         }

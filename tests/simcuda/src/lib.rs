@@ -41,3 +41,4 @@ mod state;
 mod stream;
 mod stream_memory;
 mod vmm;
+mod withdraw;

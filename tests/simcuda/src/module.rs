@@ -1,6 +1,7 @@
 //! Modules: files or texts that begin with a mark, and contain all simulated kernels.
 
 use crate::abi::{In, Out, Text};
+use crate::capture;
 use crate::context;
 use crate::error::{Api, Error};
 use crate::kernels::Program;
@@ -65,6 +66,8 @@ pub fn get_global(_pointer: Out<u64>, _bytes: Out<usize>, module: usize, _name: 
 /// `cuModuleUnload`
 pub fn unload(module: usize) -> Api {
     let mut sim = state::lock();
+    context::current(&sim)?;
+    capture::refuse_unsafe_call(&mut sim)?;
     sim.modules.remove(&module).map(drop).ok_or(Error::INVALID_HANDLE)
 }
 

@@ -30,7 +30,6 @@ fn attribute(sim: &Sim, data: Out<u8>, attribute: u32, pointer: u64) -> Api {
 /// `cuPointerGetAttribute`
 pub fn get_attribute(data: Out<u8>, which: u32, pointer: u64) -> Api {
     let sim = state::lock();
-    context::current(&sim)?;
     attribute(&sim, data, which, pointer)
 }
 

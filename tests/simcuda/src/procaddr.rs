@@ -6,6 +6,8 @@ use crate::error::{Api, Error};
 use crate::exports::TABLE;
 use crate::settings::SETTINGS;
 
+/// `CU_GET_PROC_ADDRESS_LEGACY_STREAM`
+const LEGACY: u64 = 1;
 /// `CU_GET_PROC_ADDRESS_PER_THREAD_DEFAULT_STREAM`
 const PER_THREAD: u64 = 2;
 /// `CU_GET_PROC_ADDRESS_SYMBOL_NOT_FOUND`, `…_VERSION_NOT_SUFFICIENT`
@@ -24,29 +26,29 @@ fn find(name: &str, version: i32) -> Result<&'static Entry, u32> {
         .ok_or(VERSION_NOT_SUFFICIENT)
 }
 
-/// `cuGetProcAddress_v2`
-pub fn get_v2(name: Text, code: Out<usize>, version: i32, flags: u64, status: Out<u32>) -> Api {
+/// What both forms have in common. The driver itself does not survive a NULL `code`.
+fn look_up(name: Text, version: i32, flags: u64) -> Api<Result<usize, u32>> {
     let name = name.get()?;
-    if code.is_null() || flags > PER_THREAD {
+    let newer = version / 1000 > SETTINGS.driver_version / 1000;
+    if newer || flags & !(LEGACY | PER_THREAD) != 0 {
         return Err(Error::INVALID_VALUE);
     }
-    match find(&name, version) {
-        Ok(entry) => {
-            status.set_if_wanted(0);
-            let variant = entry.per_thread.as_ref().filter(|_| flags & PER_THREAD != 0);
-            code.set(variant.map_or(&entry.code, |(_, code)| code).0 as usize)
-        }
-        Err(why) => {
-            status.set_if_wanted(why);
-            code.set(0)?;
-            Err(Error::NOT_FOUND)
-        }
-    }
+    Ok(find(&name, version).map(|entry| {
+        let variant = entry.per_thread.as_ref().filter(|_| flags & PER_THREAD != 0);
+        variant.map_or(&entry.code, |(_, code)| code).0 as usize
+    }))
 }
 
-/// `cuGetProcAddress` of CUDA 11.3.
+/// `cuGetProcAddress_v2`: a function that there is not is told by NULL and the status alone.
+pub fn get_v2(name: Text, code: Out<usize>, version: i32, flags: u64, status: Out<u32>) -> Api {
+    let found = look_up(name, version, flags)?;
+    status.set_if_wanted(found.err().unwrap_or(0));
+    code.set(found.unwrap_or(0))
+}
+
+/// `cuGetProcAddress` of CUDA 11.3: for a function that there is not, an error and nothing written.
 pub fn get(name: Text, code: Out<usize>, version: i32, flags: u64) -> Api {
-    get_v2(name, code, version, flags, Out::unwanted())
+    code.set(look_up(name, version, flags)?.map_err(|_| Error::NOT_FOUND)?)
 }
 
 /// `cuGetExportTable`: there are no private tables.

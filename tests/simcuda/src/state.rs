@@ -26,6 +26,8 @@ pub struct Sim {
     pub devices: Vec<Device>,
     /// Those that exist; a primary context between its release and the next retain does not.
     pub contexts: BTreeMap<usize, Context>,
+    /// How often each device's primary context is retained.
+    pub retained: BTreeMap<usize, u32>,
     /// All streams, default streams included.
     pub streams: BTreeMap<usize, Stream>,
     /// All events.

@@ -27,6 +27,7 @@ pub fn alloc(pointer: Out<u64>, bytes: usize, handle: usize) -> Api {
         // Memory nodes of graphs are not simulated.
         return capture::refuse_capturing(&mut sim, stream);
     }
+    capture::refuse_unsafe_call(&mut sim)?;
     if bytes == 0 || pointer.is_null() {
         return Err(Error::INVALID_VALUE);
     }
@@ -45,6 +46,7 @@ pub fn free(pointer: u64, handle: usize) -> Api {
     if sim.streams[&stream].capture.is_some() {
         return capture::refuse_capturing(&mut sim, stream);
     }
+    capture::refuse_unsafe_call(&mut sim)?;
     let block = sim.memory.at(pointer).ok_or(Error::INVALID_VALUE)?;
     if !matches!(block.kind, Kind::Ordered | Kind::Device) {
         return Err(Error::INVALID_VALUE);
