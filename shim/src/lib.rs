@@ -13,6 +13,7 @@
 mod api;
 mod arch;
 mod cudart;
+mod disposition;
 mod dlsym;
 mod driver;
 mod dump;

@@ -13,7 +13,7 @@ use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
 
 use crate::driver::RealDriver;
-use crate::{dump, notice, signal, state, worker};
+use crate::{disposition, dump, notice, state, worker};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -40,7 +40,7 @@ static LOAD: extern "C" fn() = {
                 }
             };
             if let Some(number) = early {
-                signal::install(number);
+                disposition::install(number);
             }
         });
     }
@@ -104,7 +104,11 @@ pub fn begin() -> &'static Options {
         }
     }
     if let Some(level) = options.log {
-        log::install(level, Sink::new(Target::log(&options.log_file), &process));
+        let sink = Sink::new(Target::log(&options.log_file), &process);
+        if let Err(error) = sink.check() {
+            notice::warn(&format_args!("no log: {error}"));
+        }
+        log::install(level, sink);
     }
     let options = Box::leak(Box::new(options));
     dump::begin(options, process);
@@ -119,9 +123,9 @@ pub fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
     // SAFETY: the handler does not unwind.
     unsafe { libc::atexit(at_exit) };
     if let Some(number) = options.signal.number()
-        && !signal::install(number)
+        && !disposition::install(number)
     {
-        tracing::info!(signal = number, "the program has a handler of its own, which stays");
+        tracing::info!(signal = number, "the signal is ignored, and stays so");
     }
     if let Err(error) = worker::start(pools, options) {
         notice::warn(&format_args!("no thread to serve the signal: {error}"));
