@@ -93,8 +93,10 @@ impl Cache {
     const PROBES: usize = 8;
 
     const fn new() -> Self {
-        const FREE: Entry = Entry { caller: AtomicUsize::new(0), target: AtomicUsize::new(0) };
-        Self([FREE; Self::SIZE])
+        Self(
+            [const { Entry { caller: AtomicUsize::new(0), target: AtomicUsize::new(0) } };
+                Self::SIZE],
+        )
     }
 
     fn entries(&self, caller: usize) -> impl Iterator<Item = &Entry> {
@@ -111,12 +113,8 @@ impl Cache {
 
     fn put(&self, caller: usize, target: usize) {
         for entry in self.entries(caller) {
-            let claimed = entry.caller.compare_exchange(
-                0,
-                Entry::BUSY,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let claimed =
+                entry.caller.compare_exchange(0, Entry::BUSY, Ordering::Relaxed, Ordering::Relaxed);
             if claimed.is_ok() {
                 entry.target.store(target, Ordering::Relaxed);
                 entry.caller.store(caller, Ordering::Release);

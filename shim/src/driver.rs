@@ -2,9 +2,7 @@
 
 use std::ffi::{CStr, c_int};
 
-use cupool::driver::{
-    Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream,
-};
+use cupool::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
 use once_cell::race::OnceBox;
 
 use crate::ffi::Functions;

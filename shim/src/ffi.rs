@@ -69,4 +69,3 @@ functions! {
     cuStreamIsCapturing: fn(usize, *mut c_int), optional;
     cuMemCreate: fn(*mut u64, usize, *const c_void, u64), optional;
 }
-

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 
 use crate::arch::{self, SPARES, SavedArguments};
+use crate::hooks;
 use crate::libcuda::{self, Libcuda};
 use crate::table::{Action, Row, WATCHED, Watch, What};
-use crate::hooks;
 
 /// More than there are rows.
 const EXPORTS: usize = 256;

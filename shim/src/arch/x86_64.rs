@@ -234,9 +234,6 @@ pub const SPARES: usize = 512;
 /// Bytes from one spare thunk to the next.
 const SPARE_BYTES: usize = 16;
 
-
-
-
 /// [`SPARES`] thunks, each of which leaves an address inside itself in r11.
 #[unsafe(naked)]
 unsafe extern "C" fn spares() {

@@ -64,7 +64,9 @@ pub unsafe fn destroy(real: impl Fn() -> Status, context: usize) -> Status {
 /// None beyond the driver's own.
 pub unsafe fn retain_primary(real: impl Fn() -> Status, device: c_int) -> Status {
     let status = real();
-    if status == SUCCESS && let Some(retained) = retained(device) {
+    if status == SUCCESS
+        && let Some(retained) = retained(device)
+    {
         retained.fetch_add(1, Ordering::Relaxed);
     }
     status
@@ -77,7 +79,9 @@ pub unsafe fn retain_primary(real: impl Fn() -> Status, device: c_int) -> Status
 pub unsafe fn release_primary(real: impl Fn() -> Status, device: c_int) -> Status {
     let last = retained(device).is_none_or(|count| count.load(Ordering::Relaxed) <= 1);
     let status = if last { end_primary(real, device) } else { real() };
-    if status == SUCCESS && let Some(count) = retained(device) {
+    if status == SUCCESS
+        && let Some(count) = retained(device)
+    {
         let less = |count: i32| (count > 0).then(|| count - 1);
         let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }

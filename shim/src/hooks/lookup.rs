@@ -10,11 +10,7 @@ use crate::lookup;
 ///
 /// # Safety
 /// `name` is null or a C string; `found` is null or can be written.
-pub unsafe fn look_up(
-    real: impl Fn() -> Status,
-    name: *const c_char,
-    found: *mut usize,
-) -> Status {
+pub unsafe fn look_up(real: impl Fn() -> Status, name: *const c_char, found: *mut usize) -> Status {
     let status = real();
     if status != SUCCESS || name.is_null() || found.is_null() {
         return status;

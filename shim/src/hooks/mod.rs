@@ -16,10 +16,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use cupool::order::Sign;
 use cupool::pools::Pools;
 
-pub use real::Real;
-pub(crate) use real::symbol;
 use capture::per_thread;
+pub use real::Real;
 use real::hooks;
+pub(crate) use real::symbol;
 
 use crate::driver::{RealDriver, real_driver};
 use crate::state;

@@ -85,9 +85,7 @@ pub(super) use hooks;
 /// An identifier as a C string.
 macro_rules! symbol {
     ($symbol:ident) => {
-        match ::std::ffi::CStr::from_bytes_with_nul(
-            concat!(stringify!($symbol), "\0").as_bytes(),
-        ) {
+        match ::std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($symbol), "\0").as_bytes()) {
             Ok(symbol) => symbol,
             Err(_) => panic!("an identifier holds no NUL"),
         }
