@@ -19,11 +19,6 @@ fn reuse_of_a_block_that_is_still_read() {
     caught("reuse");
 }
 
-#[test]
-fn release_of_a_block_that_is_still_read() {
-    caught("flush_late");
-}
-
 /// Order that the program only has from `cudaFree` is missing: it computes something else.
 #[test]
 fn two_streams_that_nothing_orders() {

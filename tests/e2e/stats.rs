@@ -14,7 +14,7 @@ fn top_level() {
     assert_eq!(stats.at("/reason"), "exit");
     assert_eq!(stats.at("/options/order"), "fence");
     assert!(stats.number("/pid") > 1);
-    assert!(stats.number("/sequence") >= 1);
+    assert_eq!(stats.number("/sequence"), 0, "the first file of this process");
     for key in ["/version", "/executable"] {
         assert!(stats.at(key).as_str().is_some_and(|text| !text.is_empty()), "{key}");
     }
@@ -69,7 +69,8 @@ fn latencies() {
     let stats = run("dlopen", "order:fence");
     for group in ["malloc_latency_ns", "free_latency_ns"] {
         let figure = |name: &str| stats.number(&format!("/devices/0/{group}/{name}"));
-        assert_eq!(figure("count"), 50, "{group}");
+        // Every so many calls are timed, the first among them.
+        assert!((1..=50).contains(&figure("count")), "{group}");
         assert!(figure("p50") > 0 && figure("p50") <= figure("p90"), "{group}");
         assert!(figure("p90") <= figure("p99") && figure("p99") <= figure("max"), "{group}");
     }

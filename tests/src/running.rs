@@ -104,9 +104,13 @@ impl Running {
     /// Writes a line to the program's standard input.
     pub fn say(&mut self, line: &str) -> &mut Running {
         let stdin = self.child.stdin.as_mut().expect("stdin is open until `finish`");
-        writeln!(stdin, "{line}").and_then(|()| stdin.flush()).unwrap_or_else(|error| {
-            panic!("{}: writing to its standard input: {error}", self.label)
-        });
+        // In one piece: the program may read what there is as soon as there is any.
+        stdin
+            .write_all(format!("{line}\n").as_bytes())
+            .and_then(|()| stdin.flush())
+            .unwrap_or_else(|error| {
+                panic!("{}: writing to its standard input: {error}", self.label)
+            });
         self
     }
 

@@ -14,6 +14,7 @@ int main(void)
     OK(cuStreamCreate(&stream, CU_STREAM_NON_BLOCKING));
     OK(cuMemAlloc(&wrong, 4));
     OK(cuMemsetD32(wrong, 0, 1));
+    OK(cuCtxSynchronize());
     for (unsigned round = 0; round < 20; round++) {
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             CUdeviceptr p = 0, base = 0;
