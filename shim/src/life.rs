@@ -30,6 +30,7 @@ static LOAD: extern "C" fn() = {
             state::turn_off();
             return;
         }
+        notice::begin();
         // A request that comes before CUDA is in use must not kill the process: see `signal`.
         let _ = panic::catch_unwind(|| {
             let early = match env::var_os("CUPOOL_CONF") {
@@ -80,7 +81,6 @@ pub fn begin() -> &'static Options {
         notice::error(&format_args!("panic at {place}: {}", what.unwrap_or("no message")));
     }));
     let process = ProcessFacts::of_this_process();
-    notice::begin(&process);
     let (mut options, warnings) = parse();
     for warning in &warnings {
         notice::warn(warning);
@@ -104,7 +104,10 @@ pub fn begin() -> &'static Options {
         }
     }
     if let Some(level) = options.log {
-        let sink = Sink::new(Target::log(&options.log_file), &process);
+        let sink = match Target::log(&options.log_file) {
+            Some(file) => Sink::new(Some(file), &process),
+            None => notice::stderr(),
+        };
         if let Err(error) = sink.check() {
             notice::warn(&format_args!("no log: {error}"));
         }
