@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use crate::abi::Out;
 use crate::context::{self, ContextId};
-use crate::engine::Request;
 use crate::error::{Api, Error};
 use crate::graph::{Graph, Node};
 use crate::state::{self, Sim};
 use crate::stream;
+use crate::timeline::Request;
 
 /// `CUstreamCaptureMode`
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use crate::abi::{Copy2d, In};
 use crate::context;
-use crate::engine::{self, Request, Work};
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::hazard::{self, Access, Range, Touch};
 use crate::memory::Kind;
 use crate::state::{self, Locked, Sim};
 use crate::stream;
+use crate::timeline::{Request, Work};
 
 /// Where bytes come from.
 #[derive(Clone)]
@@ -32,7 +33,7 @@ impl Row {
     /// Copies.
     pub fn run(&self, sim: &mut Sim) {
         match &self.from {
-            Source::Address(from) => sim.write(self.to, &sim.read(*from, self.bytes)),
+            Source::Address(from) => sim.copy(*from, self.to, self.bytes),
             Source::Staged(content) => sim.write(self.to, content),
         }
     }
@@ -76,6 +77,17 @@ struct Shape {
     height: u64,
 }
 
+impl Shape {
+    /// Rows without gaps are one row.
+    fn joined(&self) -> Self {
+        if self.from_pitch == self.width && self.to_pitch == self.width {
+            Self { width: self.width * self.height, height: self.height.min(1), ..*self }
+        } else {
+            Self { ..*self }
+        }
+    }
+}
+
 fn linear(from: u64, to: u64, bytes: usize) -> Shape {
     let width = bytes as u64;
     Shape { from, from_pitch: width, to, to_pitch: width, width, height: 1 }
@@ -93,7 +105,7 @@ enum Host {
 fn copy(name: &str, shape: &Shape, handle: usize, host: Host) -> Api {
     let mut sim = state::lock();
     let stream = stream::resolve(&mut sim, handle)?;
-    let Shape { from, from_pitch, to, to_pitch, width, height } = *shape;
+    let Shape { from, from_pitch, to, to_pitch, width, height } = shape.joined();
     if width == 0 || height == 0 {
         return Ok(());
     }

@@ -1,6 +1,5 @@
 //! The device at work: operations run in order, each at the end of the time that it takes.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,14 +8,13 @@ use parking_lot::Condvar;
 
 use crate::clock::{Clock, TimelineId};
 use crate::context::{Context, ContextId, Fault};
-use crate::copy::Row;
 use crate::error::{Api, Error};
-use crate::fill::Pattern;
-use crate::hazard::{Operation, Touch};
-use crate::host_function::{self, HostCall};
-use crate::kernels::Kernel;
+use crate::hazard::Operation;
+use crate::host_function;
+use crate::kernels;
 use crate::settings::SETTINGS;
 use crate::state::{self, Locked, Sim};
+use crate::timeline::{Request, Work};
 
 /// How often a kernel that waits for a flag looks at it.
 const POLL: Duration = Duration::from_micros(50);
@@ -25,133 +23,6 @@ const POLL: Duration = Duration::from_micros(50);
 static CHANGED: Condvar = Condvar::new();
 /// The engine's thread should look again.
 static SUBMITTED: Condvar = Condvar::new();
-
-/// What an operation does.
-#[derive(Clone)]
-pub enum Work {
-    /// Nothing.
-    Nothing,
-    /// Runs a kernel.
-    Kernel(Kernel),
-    /// Copies rows.
-    Copy(Vec<Row>),
-    /// Fills memory.
-    Fill(Pattern),
-    /// Runs a function on the host.
-    Host(HostCall),
-    /// Releases stream-ordered memory.
-    Release(u64),
-    /// Waits until a word has the value; at least it, if `at_least`.
-    WaitValue {
-        /// Where.
-        address: u64,
-        /// For what.
-        value: u32,
-        /// Cyclically greater is enough.
-        at_least: bool,
-    },
-}
-
-/// An operation before it is submitted.
-#[derive(Clone)]
-pub struct Request {
-    /// For people.
-    pub what: String,
-    /// What it uses.
-    pub touches: Vec<Touch>,
-    /// What it does.
-    pub work: Work,
-    /// How long that takes.
-    pub delay: Duration,
-}
-
-impl Request {
-    /// An operation that takes no time.
-    pub fn new(what: impl Into<String>, touches: Vec<Touch>, work: Work) -> Self {
-        Self { what: what.into(), touches, work, delay: Duration::ZERO }
-    }
-}
-
-struct Queued {
-    sequence: u64,
-    after: Clock,
-    work: Work,
-    delay: Duration,
-    due: Option<Instant>,
-    /// A host function has been started.
-    running: bool,
-}
-
-/// A sequence of operations.
-pub struct Timeline {
-    /// Where it belongs.
-    pub context: ContextId,
-    /// Everything that is ordered before the next operation, as far as this timeline says.
-    pub clock: Clock,
-    submitted: u64,
-    completed: u64,
-    queue: VecDeque<Queued>,
-    /// Its stream is gone: it goes when the host knows all of it complete.
-    orphan: bool,
-}
-
-/// All timelines.
-#[derive(Default)]
-pub struct Engine {
-    timelines: BTreeMap<TimelineId, Timeline>,
-    /// Those with something queued.
-    active: BTreeSet<TimelineId>,
-    last_timeline: TimelineId,
-    /// What the host knows complete, because some thread has waited for it or asked.
-    pub host: Clock,
-    /// Events whose time of completion is still to be noted.
-    pub unfinished_events: BTreeSet<usize>,
-    /// What kernels have printed and nobody has waited for.
-    pub printed: String,
-}
-
-impl Engine {
-    /// A new timeline.
-    pub fn new_timeline(&mut self, context: ContextId) -> TimelineId {
-        self.last_timeline += 1;
-        self.timelines.insert(
-            self.last_timeline,
-            Timeline {
-                context,
-                clock: Clock::default(),
-                submitted: 0,
-                completed: 0,
-                queue: VecDeque::new(),
-                orphan: false,
-            },
-        );
-        self.last_timeline
-    }
-
-    /// A timeline that exists.
-    pub fn timeline(&mut self, id: TimelineId) -> &mut Timeline {
-        self.timelines.get_mut(&id).expect("a timeline outlives its stream")
-    }
-
-    /// Lets a timeline go once its work is known complete.
-    pub fn abandon(&mut self, id: TimelineId) {
-        self.timeline(id).orphan = true;
-    }
-
-    /// All of a clock has completed.
-    pub fn is_complete(&self, clock: &Clock) -> bool {
-        clock.entries().all(|(id, sequence)| {
-            self.timelines.get(&id).is_none_or(|timeline| sequence <= timeline.completed)
-        })
-    }
-
-    /// Drops what the host knows complete.
-    pub fn trim(&self, clock: &mut Clock) {
-        clock.retain(|id, sequence| {
-            self.timelines.contains_key(&id) && !self.host.contains(id, sequence)
-        });
-    }
-}
 
 /// Submits an operation that is to run after `after`; returns what is complete when it is.
 pub fn submit(
@@ -167,19 +38,10 @@ pub fn submit(
     }
     sim.engine.trim(&mut after);
     let timeline = sim.engine.timeline(id);
-    timeline.submitted += 1;
-    let sequence = timeline.submitted;
+    let sequence = timeline.push(after.clone(), work, delay);
     let mut done = after.clone();
     done.add(id, sequence);
     timeline.clock = done.clone();
-    timeline.queue.push_back(Queued {
-        sequence,
-        after: after.clone(),
-        work,
-        delay,
-        due: None,
-        running: false,
-    });
     sim.engine.active.insert(id);
     let thread = state::thread();
     let operation = Operation { what, stream, thread, timeline: id, sequence, touches };
@@ -194,7 +56,7 @@ pub fn submit(
 /// Everything submitted to a context so far.
 pub fn all_of_context(sim: &Sim, context: ContextId) -> Clock {
     let mut all = sim.contexts.get(&context).map(|found| found.fence.clone()).unwrap_or_default();
-    for timeline in sim.engine.timelines.values().filter(|one| one.context == context) {
+    for timeline in sim.engine.timelines().filter(|one| one.context == context) {
         all.join(&timeline.clock);
     }
     sim.engine.trim(&mut all);
@@ -203,14 +65,18 @@ pub fn all_of_context(sim: &Sim, context: ContextId) -> Clock {
 
 /// Blocks the calling thread, and no other, until all of a clock has completed.
 pub fn wait(sim: &mut Locked, clock: &Clock) {
-    while !poll(sim, clock) {
+    loop {
         let next = step(sim);
+        if sim.engine.is_complete(clock) {
+            break;
+        }
         match next {
             Some(time) => drop(CHANGED.wait_until(sim.guard(), time)),
             None => CHANGED.wait(sim.guard()),
         }
     }
-    show_printed(sim);
+    know(sim, clock);
+    kernels::show_printed(sim);
 }
 
 /// Tells whether all of a clock has completed; if so, the host knows from now on.
@@ -224,24 +90,21 @@ pub fn poll(sim: &mut Sim, clock: &Clock) -> bool {
 }
 
 fn know(sim: &mut Sim, clock: &Clock) {
-    sim.engine.host.join(clock);
+    let mut news = clock.clone();
+    sim.engine.trim(&mut news);
+    sim.engine.host.join(&news);
     for fault in sim.contexts.values_mut().filter_map(|context| context.fault.as_mut()) {
         let (timeline, sequence) = fault.operation;
         fault.known |= clock.contains(timeline, sequence);
     }
-    let Engine { timelines, host, .. } = &sim.engine;
-    let finished = |id: TimelineId, one: &Timeline| {
-        one.orphan && (one.submitted == 0 || host.contains(id, one.submitted))
-    };
-    let gone: Vec<TimelineId> =
-        timelines.iter().filter(|&(&id, one)| finished(id, one)).map(|(&id, _)| id).collect();
+    let gone = sim.engine.finished_orphans();
     if gone.is_empty() {
         return;
     }
+    // Uses by a timeline that is gone could not be told from unknown ones.
     sim.shadow.sweep(&sim.engine.host);
     for id in gone {
-        sim.engine.timelines.remove(&id);
-        sim.engine.host.forget(id);
+        sim.engine.remove(id);
     }
 }
 
@@ -283,23 +146,25 @@ enum Step {
 
 fn step_timeline(sim: &mut Sim, id: TimelineId) -> Option<Step> {
     let now = Instant::now();
-    let Some(head) = sim.engine.timelines.get(&id)?.queue.front() else {
+    let timeline = sim.engine.timeline(id);
+    let context = timeline.context;
+    let Some(head) = timeline.head() else {
         sim.engine.active.remove(&id);
         return None;
     };
-    if head.running || !sim.engine.is_complete(&head.after) {
+    let (running, after) = (head.running, head.after.clone());
+    if running || !sim.engine.is_complete(&after) {
         return Some(Step::Blocked);
     }
-    let context = sim.engine.timelines[&id].context;
     let faulty = sim.contexts.get(&context).is_some_and(|found| found.fault.is_some());
-    let head = sim.engine.timeline(id).queue.front_mut().expect("it was there");
+    let head = sim.engine.timeline(id).head().expect("it was there");
     let due = *head.due.get_or_insert(now + head.delay);
     if due > now && !faulty {
         return Some(Step::Later(due));
     }
     let work = head.work.clone();
     match work {
-        Work::Host(call) => {
+        Work::Host(call) if !faulty => {
             head.running = true;
             host_function::start(id, call);
             return Some(Step::Blocked);
@@ -323,23 +188,17 @@ fn step_timeline(sim: &mut Sim, id: TimelineId) -> Option<Step> {
         Work::Copy(rows) if !faulty => rows.iter().for_each(|row| row.run(sim)),
         Work::Fill(pattern) if !faulty => pattern.run(sim),
         Work::Release(address) => sim.release_ordered(address),
+        // After a fault, nothing runs any more.
         _ => {}
     }
-    complete(sim, id);
+    sim.engine.timeline(id).complete();
     Some(Step::Completed)
-}
-
-fn complete(sim: &mut Sim, id: TimelineId) {
-    let timeline = sim.engine.timeline(id);
-    if let Some(done) = timeline.queue.pop_front() {
-        timeline.completed = done.sequence;
-    }
 }
 
 /// A host function has returned.
 pub fn host_function_returned(id: TimelineId) {
     let mut sim = state::lock();
-    complete(&mut sim, id);
+    sim.engine.timeline(id).complete();
     note_event_times(&mut sim);
     step(&mut sim);
     CHANGED.notify_all();
@@ -358,18 +217,6 @@ fn note_event_times(sim: &mut Sim) {
             engine.unfinished_events.insert(handle);
         }
     }
-}
-
-/// Shows what kernels have printed: the device's buffer is emptied when the host waits.
-pub fn show_printed(sim: &mut Sim) {
-    let text = std::mem::take(&mut sim.engine.printed);
-    if text.is_empty() {
-        return;
-    }
-    let text = std::ffi::CString::new(text).unwrap_or_default();
-    // SAFETY: format and argument are terminated strings; through `printf`, because the program
-    // expects its own output and the device's in one order.
-    unsafe { libc::printf(c"%s".as_ptr(), text.as_ptr()) };
 }
 
 /// Fails once the host knows of a fault in a context.

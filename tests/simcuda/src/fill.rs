@@ -1,10 +1,10 @@
 //! `cuMemset…` and stream writes.
 
-use crate::engine::{Request, Work};
 use crate::error::{Api, Error};
 use crate::hazard::{Access, Range, Touch};
 use crate::state::{self, Sim};
 use crate::stream;
+use crate::timeline::{Request, Work};
 
 /// Elements of 1, 2 or 4 bytes, in rows.
 #[derive(Clone)]
@@ -19,9 +19,8 @@ pub struct Pattern {
 impl Pattern {
     /// Fills.
     pub fn run(&self, sim: &mut Sim) {
-        let row = self.element.repeat(self.width as usize);
         for number in 0..self.height {
-            sim.write(self.address + number * self.pitch, &row);
+            sim.fill(self.address + number * self.pitch, &self.element, self.width);
         }
     }
 
@@ -40,7 +39,7 @@ fn submit(name: &str, pattern: Pattern, handle: usize) -> Api {
     if pattern.width == 0 || pattern.height == 0 {
         return Ok(());
     }
-    if pattern.address % pattern.element.len() as u64 != 0 || pattern.address == 0 {
+    if !pattern.address.is_multiple_of(pattern.element.len() as u64) || pattern.address == 0 {
         return Err(Error::INVALID_VALUE);
     }
     let what = format!("{name}({:#x})", pattern.address);

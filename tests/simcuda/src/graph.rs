@@ -7,11 +7,12 @@ use std::sync::Arc;
 use crate::abi::Out;
 use crate::capture;
 use crate::clock::{Clock, TimelineId};
-use crate::context::{self, ContextId};
-use crate::engine::{self, Request};
+use crate::context;
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::state;
 use crate::stream;
+use crate::timeline::Request;
 
 /// One captured operation.
 pub struct Node {
@@ -37,7 +38,6 @@ impl Graph {
 
 /// An instantiated graph.
 pub struct Executable {
-    context: ContextId,
     nodes: Arc<Vec<Node>>,
     /// A timeline for each captured stream: launches of one executable run one after the other.
     branches: BTreeMap<usize, TimelineId>,
@@ -53,7 +53,7 @@ pub fn instantiate(executable: Out<usize>, graph: usize, _flags: u64) -> Api {
         branches.entry(node.stream).or_insert_with(|| sim.engine.new_timeline(context));
     }
     let handle = sim.new_handle();
-    sim.executables.insert(handle, Executable { context, nodes, branches });
+    sim.executables.insert(handle, Executable { nodes, branches });
     executable.set(handle)
 }
 
@@ -108,10 +108,8 @@ pub fn launch(executable: usize, handle: usize) -> Api {
 pub fn destroy_executable(handle: usize) -> Api {
     let mut sim = state::lock();
     let gone = sim.executables.remove(&handle).ok_or(Error::INVALID_VALUE)?;
-    if sim.contexts.contains_key(&gone.context) {
-        for branch in gone.branches.into_values() {
-            sim.engine.abandon(branch);
-        }
+    for branch in gone.branches.into_values() {
+        sim.engine.abandon(branch);
     }
     Ok(())
 }

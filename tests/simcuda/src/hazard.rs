@@ -29,10 +29,7 @@ pub enum Access {
 impl Access {
     fn conflicts(self, other: Self) -> bool {
         use Access::{Atomic, Poll, Read};
-        match (self, other) {
-            (Poll, _) | (_, Poll) | (Read, Read) | (Atomic, Atomic) => false,
-            _ => true,
-        }
+        !matches!((self, other), (Poll, _) | (_, Poll) | (Read, Read) | (Atomic, Atomic))
     }
 
     /// Whatever conflicts with `other` conflicts with `self` too.

@@ -8,10 +8,11 @@ use std::thread;
 use crate::abi::{HostFunction, StreamCallback};
 use crate::capture;
 use crate::clock::TimelineId;
-use crate::engine::{self, Request, Work};
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::state;
 use crate::stream;
+use crate::timeline::{Request, Work};
 
 /// A call to make. Pointers travel as numbers: they are the program's.
 #[derive(Clone, Copy)]

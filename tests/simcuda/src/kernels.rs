@@ -1,14 +1,15 @@
 //! The simulated kernels.
 
+use std::ffi::CString;
 use std::time::Duration;
 
 use crate::abi::{In, KernelParameters, LaunchConfig};
 use crate::context;
-use crate::engine::{Request, Work};
 use crate::error::{Api, Error};
 use crate::hazard::{Access, Range, Touch};
 use crate::state::{self, Sim};
 use crate::stream;
+use crate::timeline::{Request, Work};
 
 /// A kernel's code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,9 +66,9 @@ impl Kernel {
     pub fn run(self, sim: &mut Sim) -> Api {
         match self {
             Kernel::Fill { pointer, words, value } => {
-                sim.write(pointer, &value.to_ne_bytes().repeat(words as usize));
+                sim.fill(pointer, &value.to_ne_bytes(), words);
             }
-            Kernel::Copy { to, from, words } => sim.write(to, &sim.read(from, words * 4)),
+            Kernel::Copy { to, from, words } => sim.copy(from, to, words * 4),
             Kernel::Check { pointer, words, expected, mismatches } => {
                 let content = sim.read(pointer, words * 4);
                 let wrong = content.chunks_exact(4).filter(|word| **word != expected.to_ne_bytes());
@@ -183,4 +184,16 @@ pub fn launch_ex(
     _extra: In<usize>,
 ) -> Api {
     launch_in(function, config.get()?.stream, parameters)
+}
+
+/// Shows what kernels have printed: the device's buffer is emptied when the host waits.
+pub fn show_printed(sim: &mut Sim) {
+    let text = std::mem::take(&mut sim.engine.printed);
+    if text.is_empty() {
+        return;
+    }
+    let text = CString::new(text).unwrap_or_default();
+    // SAFETY: format and argument are terminated strings; through `printf`, because the program
+    // expects its own output and the device's in one order.
+    unsafe { libc::printf(c"%s".as_ptr(), text.as_ptr()) };
 }

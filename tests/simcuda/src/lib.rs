@@ -40,5 +40,6 @@ mod settings;
 mod state;
 mod stream;
 mod stream_memory;
+mod timeline;
 mod vmm;
 mod withdraw;

@@ -18,6 +18,9 @@ const SMALL: u64 = 512;
 /// A page of device memory.
 pub const PAGE: u64 = 2 << 20;
 
+/// Bytes moved at once.
+const PIECE: u64 = 1 << 20;
+
 /// Where a block came from, which decides who may free it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
@@ -163,6 +166,24 @@ impl Sim {
             // the pieces add up to the length of `content`.
             unsafe { backing::copy(from, host, length) };
             from += length;
+        }
+    }
+
+    /// Copies memory, in pieces: a simulated device may have more of it than the host.
+    pub fn copy(&self, from: u64, to: u64, bytes: u64) {
+        for done in (0..bytes).step_by(PIECE as usize) {
+            let content = self.read(from + done, PIECE.min(bytes - done));
+            self.write(to + done, &content);
+        }
+    }
+
+    /// Writes an element over and over.
+    pub fn fill(&self, address: u64, element: &[u8], count: u64) {
+        let size = element.len() as u64;
+        let piece = element.repeat(count.min(PIECE / size) as usize);
+        for done in (0..count * size).step_by(piece.len().max(1)) {
+            let length = (piece.len() as u64).min(count * size - done);
+            self.write(address + done, &piece[..length as usize]);
         }
     }
 

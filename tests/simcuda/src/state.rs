@@ -8,7 +8,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::capture::Capture;
 use crate::context::Context;
 use crate::device::Device;
-use crate::engine::{self, Engine};
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::event::Event;
 use crate::graph::{Executable, Graph};
@@ -17,6 +17,7 @@ use crate::kernels::Program;
 use crate::memory::Memory;
 use crate::settings::SETTINGS;
 use crate::stream::Stream;
+use crate::timeline::Engine;
 use crate::vmm::Physical;
 
 /// Everything.
@@ -99,9 +100,13 @@ impl std::ops::DerefMut for Locked {
 
 /// Makes the state, once in a process.
 pub fn initialise() -> Api {
+    // A forked child must not even try the lock: another thread may have held it.
+    if OWNER.load(Ordering::Acquire) != 0 {
+        return check_initialised();
+    }
     let mut sim = SIM.lock();
     if sim.is_some() {
-        return check_initialised();
+        return Ok(());
     }
     let devices = (0..SETTINGS.devices).map(Device::new).collect::<Result<_, _>>()?;
     *sim = Some(Sim { devices, ..Sim::default() });

@@ -5,9 +5,10 @@ use crate::capture;
 use crate::clock::{Clock, TimelineId};
 use crate::context::{self, ContextId};
 use crate::dispatch;
-use crate::engine::{self, Request};
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::state::{self, Sim};
+use crate::timeline::Request;
 
 /// `CU_STREAM_NON_BLOCKING`
 const NON_BLOCKING: u32 = 1;

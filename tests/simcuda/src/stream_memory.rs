@@ -2,12 +2,12 @@
 
 use crate::abi::Out;
 use crate::capture;
-use crate::engine::{Request, Work};
 use crate::error::{Api, Error};
 use crate::hazard::{Access, Range, Touch};
 use crate::memory::Kind;
 use crate::state::{self, Sim};
 use crate::stream;
+use crate::timeline::{Request, Work};
 
 impl Sim {
     /// Releases a block that a stream has reached the end of.

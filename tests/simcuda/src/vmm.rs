@@ -80,7 +80,7 @@ pub fn create(
     let properties = properties.get()?;
     let device = ordinal(properties.location)?;
     let bytes = bytes as u64;
-    if bytes == 0 || bytes % PAGE != 0 || properties.kind != PINNED || flags != 0 {
+    if bytes == 0 || !bytes.is_multiple_of(PAGE) || properties.kind != PINNED || flags != 0 {
         return Err(Error::INVALID_VALUE);
     }
     let mut sim = state::lock();
@@ -102,12 +102,12 @@ pub fn release(handle: u64) -> Api {
 pub fn reserve(pointer: Out<u64>, bytes: usize, alignment: usize, wish: u64, flags: u64) -> Api {
     supported()?;
     let (bytes, alignment) = (bytes as u64, (alignment as u64).max(PAGE));
-    if bytes == 0 || bytes % PAGE != 0 || !alignment.is_power_of_two() || flags != 0 {
+    if bytes == 0 || !bytes.is_multiple_of(PAGE) || !alignment.is_power_of_two() || flags != 0 {
         return Err(Error::INVALID_VALUE);
     }
     let mut sim = state::lock();
     let device = &mut sim.devices[0];
-    let fits = wish != 0 && wish % alignment == 0 && device.place_at(wish, bytes);
+    let fits = wish != 0 && wish.is_multiple_of(alignment) && device.place_at(wish, bytes);
     let address = if fits { wish } else { device.place(bytes, alignment)? };
     sim.reservations.insert(address, bytes);
     pointer.set(address)
@@ -136,7 +136,7 @@ pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -
     let whole = physical.bytes == bytes as u64 && offset == 0;
     let around = sim.reservations.range(..=pointer).next_back();
     let reserved = around.is_some_and(|(&start, &length)| range.end <= start + length);
-    if !whole || flags != 0 || pointer % PAGE != 0 || !reserved {
+    if !whole || flags != 0 || !pointer.is_multiple_of(PAGE) || !reserved {
         return Err(Error::INVALID_VALUE);
     }
     let taken =

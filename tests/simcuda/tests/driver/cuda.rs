@@ -8,7 +8,8 @@ use libloading::Library;
 macro_rules! functions {
     ($($name:ident($($parameter:ident: $type:ty),*);)*) => {
         impl Cuda {
-            $(pub fn $name(&self, $($parameter: $type),*) -> u32 {
+            $(#[allow(clippy::too_many_arguments)]
+            pub fn $name(&self, $($parameter: $type),*) -> u32 {
                 // SAFETY: the driver API's signature; the tests pass what it asks for.
                 unsafe {
                     let function: libloading::Symbol<unsafe extern "C" fn($($type),*) -> u32> =
