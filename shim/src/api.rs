@@ -7,7 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use cupool::pools::Pools;
 use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
-use crate::{dump, state};
+use crate::{dump, hooks, state};
 
 /// Declares [`Stats`], and checks that its fields are 64-bit words without gaps, in the order of
 /// the header.
@@ -113,7 +113,7 @@ unsafe extern "C" fn cupool_stats_dump(path: *const c_char) -> c_int {
         // SAFETY: the caller's promise.
         unsafe { CStr::from_ptr(path) }
     });
-    let done = at_the_border(Err(libc::EFAULT), || {
+    let done = at_the_border(Err(libc::EDEADLK), || {
         let Some(pools) = state::pools() else { return Some(Err(libc::ENOTCONN)) };
         let Ok(path) = path.map(CStr::to_str).transpose() else { return Some(Err(libc::EINVAL)) };
         Some(dump::write(pools, path, "request").map_err(|failure| failure.errno()))
@@ -157,8 +157,12 @@ extern "C" fn cupool_version() -> *const c_char {
 }
 
 /// Runs `f` so that no panic crosses into the program: `otherwise` is the answer then, and where
-/// there are no pools. After a panic the pools retire.
+/// there are no pools, or this is a signal handler that has interrupted them. After a panic the
+/// pools retire.
 fn at_the_border<T>(otherwise: T, f: impl FnOnce() -> Option<T>) -> T {
+    if hooks::inside() {
+        return otherwise;
+    }
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(answer) => answer.unwrap_or(otherwise),
         Err(_) => {

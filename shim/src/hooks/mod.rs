@@ -55,6 +55,12 @@ impl Drop for Guard {
     }
 }
 
+/// Whether the calling thread is inside the pools: a signal handler of the program's that
+/// interrupted them there must not enter again.
+pub fn inside() -> bool {
+    INSIDE.try_with(Cell::get).unwrap_or(true)
+}
+
 /// Runs `body` on the pools, which are made if this is the process's first use of CUDA. `None`: the
 /// real function is to be called.
 ///
