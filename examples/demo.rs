@@ -99,7 +99,7 @@ fn report(gpu: Option<&str>, native: &Output, pooled: &Output, stats: &Stats) ->
         ("  after kill -USR1", after),
     ];
     for (label, bytes) in rows {
-        let native = if figure(native, "held_bytes") < 0.5 { mib(0) } else { "freed".to_owned() };
+        let native = mib(figure(native, "held_bytes").max(0.0) as u64);
         text += &format!("  {label:34}{native:>13} {:>13}\n", mib(bytes));
     }
     text += &format!(

@@ -26,7 +26,8 @@ fn an_allocation_that_needed_a_flush_is_counted() {
     let pooled = victim.pooled("order:auto,max_idle:none");
     let stats = pooled.succeeded().stats();
     assert!(stats.sum("/num_alloc_retries") > 0, "{:#}", stats.0);
-    assert!(stats.sum("/num_ooms") > 0, "{:#}", stats.0);
+    // Three quarters while a half is in use; more than there is at all is no lack of memory.
+    assert_eq!(stats.sum("/num_ooms"), 1, "{:#}", stats.0);
 }
 
 #[test]
@@ -38,6 +39,11 @@ fn from_c() {
              then 0\n\
              free memory does not shrink\n\
              get_stats 0\n\
+             size known, active 1, pools 1, allocations 1 of 4\n\
+             requested 1048576, peak 68157440\n\
+             get_stats of nothing fails\n\
+             a caller with an older header: intact\n\
+             peak then 1048576\n\
              dump 0\n\
              dump to nowhere fails\n\
              file written\n\

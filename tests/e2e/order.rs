@@ -1,6 +1,6 @@
 //! What programs get from `cudaFree` beside the memory: the order of work, and the host's wait.
 
-use cupool_tests::Victim;
+use cupool_tests::{Output, Victim};
 
 use crate::{ALL, AS_NATIVE, BETWEEN_STREAMS, same};
 
@@ -26,28 +26,56 @@ same! {
     ipc_handles: Victim::new("sign_ipc"), AS_NATIVE;
 }
 
-const SIGNS: [&str; 8] = [
-    "sign_pinned",
-    "sign_registered",
-    "sign_managed",
-    "sign_host_func",
-    "sign_callback",
-    "sign_thread",
-    "sign_context",
-    "sign_ipc",
-];
-
 /// `auto` begins as `fence` and becomes `strict` at each of the signs, saying which it was.
 #[test]
 fn auto_switches_at_each_sign() {
-    for name in SIGNS {
+    let signs = [
+        ("sign_pinned", "pinned memory"),
+        ("sign_registered", "registered memory"),
+        ("sign_managed", "managed memory"),
+        ("sign_host_func", "host function"),
+        ("sign_callback", "stream callback"),
+        ("sign_thread", "second thread"),
+        ("sign_context", "second context"),
+        ("sign_ipc", "inter-process communication"),
+    ];
+    for (name, reason) in signs {
         let pooled = Victim::new(name).pooled("order:auto");
-        let stats = pooled.succeeded().stats();
-        assert_eq!(stats.at("/order"), "strict", "{name}");
-        assert_eq!(stats.at("/order_configured"), "auto", "{name}");
-        assert!(stats.at("/order_reason").is_string(), "{name}: no reason given");
-        assert!(stats.sum("/host_syncs") > 0, "{name}: strict, but the host never waited");
+        switched(&pooled, reason);
+        assert!(pooled.stats().sum("/host_syncs") > 0, "{name}: but the host never waited");
     }
+}
+
+/// The same for calls whose effect this program does not look at.
+#[test]
+fn auto_switches_at_calls_that_give_programs_away() {
+    let signs = [
+        ("host-alloc", "pinned memory"),
+        ("alloc-host", "pinned memory"),
+        ("wait-value", "stream wait on a value"),
+        ("ipc", "inter-process communication"),
+    ];
+    for (name, reason) in signs {
+        let victim = Victim::new("signs").arg(name);
+        let pooled = victim.pooled("order:auto");
+        cupool_tests::assert_same(&victim.bare(), &pooled);
+        switched(&pooled, reason);
+    }
+    let two_devices = Victim::new("signs").arg("second-device").env("SIMCUDA_DEVICES", "2");
+    let pooled = two_devices.pooled("order:auto");
+    cupool_tests::assert_same(&two_devices.bare(), &pooled);
+    let reason = pooled.stats().at("/order_reason");
+    assert!(reason == "second device" || reason == "second context", "{reason}");
+    let none = Victim::new("signs").arg("none").pooled("order:auto");
+    assert_eq!(none.succeeded().stats().at("/order"), "fence");
+}
+
+#[track_caller]
+fn switched(pooled: &Output, reason: &str) {
+    let stats = pooled.succeeded().stats();
+    assert_eq!(stats.at("/order"), "strict", "{}", pooled.report());
+    assert_eq!(stats.at("/order_configured"), "auto", "{}", pooled.report());
+    assert_eq!(stats.at("/order_reason"), reason, "{}", pooled.report());
 }
 
 /// `auto` stays `fence` for a program that shows no sign.

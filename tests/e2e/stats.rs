@@ -66,11 +66,11 @@ fn figures_match_the_program() {
 
 #[test]
 fn latencies() {
-    let stats = run("dlopen", "order:fence");
+    let stats = run("runtime_static", "order:fence");
     for group in ["malloc_latency_ns", "free_latency_ns"] {
         let figure = |name: &str| stats.number(&format!("/devices/0/{group}/{name}"));
         // Every so many calls are timed, the first among them.
-        assert!((1..=50).contains(&figure("count")), "{group}");
+        assert!((1..=150).contains(&figure("count")), "{group}");
         assert!(figure("p50") > 0 && figure("p50") <= figure("p90"), "{group}");
         assert!(figure("p90") <= figure("p99") && figure("p99") <= figure("max"), "{group}");
     }

@@ -45,7 +45,22 @@ int main(void)
     struct cupool_stats stats;
     memset(&stats, 0xff, sizeof stats);
     printf("get_stats %d\n", cupool_get_stats(&stats, sizeof stats));
+    printf("size %s, active %d, pools %d, allocations %d of %d\n",
+           stats.size >= offsetof(struct cupool_stats, fences) ? "known" : "too small",
+           (int)stats.active, (int)stats.pools, (int)stats.allocations,
+           (int)stats.allocations_total);
+    printf("requested %llu, peak %llu\n", (unsigned long long)stats.requested_bytes,
+           (unsigned long long)stats.requested_bytes_peak);
+    EXPECT(stats.reserved_bytes == stats.allocated_bytes + stats.idle_bytes);
+    EXPECT(stats.hits + stats.misses == stats.allocations_total);
+    EXPECT(stats.allocations_total == stats.allocations + stats.frees_total);
+    printf("get_stats of nothing %s\n", cupool_get_stats(NULL, sizeof stats) ? "fails" : "succeeds");
+    uint64_t first[2] = {0, 0x1234};
+    EXPECT(cupool_get_stats((struct cupool_stats *)first, sizeof *first) == 0);
+    printf("a caller with an older header: %s\n", first[1] == 0x1234 ? "intact" : "overwritten");
     cupool_reset_peak_stats();
+    EXPECT(cupool_get_stats(&stats, sizeof stats) == 0);
+    printf("peak then %llu\n", (unsigned long long)stats.requested_bytes_peak);
     printf("dump %d\n", cupool_stats_dump("dumped.json"));
     printf("dump to nowhere %s\n", cupool_stats_dump("no/such/place.json") ? "fails" : "succeeds");
     printf("file %s\n", access("dumped.json", R_OK) == 0 ? "written" : "missing");

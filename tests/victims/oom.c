@@ -33,6 +33,12 @@ int main(void)
     printf("pointer %s\n", p ? "set" : "NULL");
     SHOW(cudaGetLastError());
 
+    unsigned *half = rt_alloc(total / 2);
+    SHOW(cudaMalloc(&p, total / 4 * 3));
+    printf("pointer %s\n", p ? "set" : "NULL");
+    SHOW(cudaGetLastError());
+    OK(cudaFree(half));
+
     SHOW(cudaMalloc(&p, available));
     SHOW(cudaFree(p));
     return 0;
