@@ -1,5 +1,4 @@
-//! Contexts: the threads' current ones, the devices' primary ones, and the order among all
-//! streams of one.
+//! Contexts: the threads' current ones, and the order among all streams of one.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,15 +11,12 @@ use crate::device;
 use crate::engine;
 use crate::error::{Api, Error};
 use crate::memory::Kind;
+use crate::primary;
 use crate::settings::SETTINGS;
 use crate::state::{self, Locked, Sim};
 
 /// A context's handle.
 pub type ContextId = usize;
-
-/// `CU_CTX_FLAGS`: scheduling hints and the like, kept and returned.
-const PRIMARY_FLAGS: u32 = 0;
-const PRIMARY_HANDLES: usize = 0x0b00_0000_0000;
 
 /// A context that exists.
 pub struct Context {
@@ -28,7 +24,8 @@ pub struct Context {
     pub device: usize,
     /// Never the same for two contexts, even at one handle.
     pub serial: u64,
-    primary: bool,
+    /// It is its device's primary context.
+    pub primary: bool,
     /// Ordered before everything that is submitted from now on.
     pub fence: Clock,
     /// What went wrong on the device: nothing runs any more.
@@ -90,7 +87,8 @@ pub fn given_or_current(sim: &Sim, id: ContextId) -> Api<ContextId> {
     }
 }
 
-fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
+/// Makes a context.
+pub fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
     let serial = sim.new_handle() as u64;
     let (fence, per_thread) = (Clock::default(), BTreeMap::new());
     sim.contexts.insert(
@@ -100,7 +98,7 @@ fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
 }
 
 /// Waits for a context's work and removes all that belongs to it.
-fn dissolve(sim: &mut Locked, id: ContextId) {
+pub fn dissolve(sim: &mut Locked, id: ContextId) {
     let all = engine::all_of_context(sim, id);
     engine::wait(sim, &all);
     capture::forget_context(sim, id);
@@ -180,7 +178,7 @@ pub fn get_current(context: Out<usize>) -> Api {
 /// `cuCtxSetCurrent`
 pub fn set_current(id: ContextId) -> Api {
     // The handle of a primary context is good even while the context does not exist.
-    if id != 0 && primary_device(id).is_none() && !state::lock().contexts.contains_key(&id) {
+    if id != 0 && primary::device_of(id).is_none() && !state::lock().contexts.contains_key(&id) {
         return Err(Error::INVALID_CONTEXT);
     }
     with_stack(|stack| {
@@ -214,7 +212,7 @@ pub fn get_device(device: Out<i32>) -> Api {
     let sim = state::lock();
     let ordinal = match top() {
         0 => return Err(Error::INVALID_CONTEXT),
-        id => sim.contexts.get(&id).map(|found| found.device).or_else(|| primary_device(id)),
+        id => sim.contexts.get(&id).map(|found| found.device).or_else(|| primary::device_of(id)),
     };
     device.set(ordinal.ok_or(Error::CONTEXT_IS_DESTROYED)? as i32)
 }
@@ -238,10 +236,10 @@ pub fn get_id(id: ContextId, serial: Out<u64>) -> Api {
     serial.set(sim.contexts.get(&id).ok_or(Error::INVALID_CONTEXT)?.serial)
 }
 
-/// `cuCtxGetFlags`
+/// `cuCtxGetFlags`: scheduling hints mean nothing here.
 pub fn get_flags(flags: Out<u32>) -> Api {
     current(&state::lock())?;
-    flags.set(PRIMARY_FLAGS)
+    flags.set(0)
 }
 
 /// `cuCtxSynchronize`
@@ -278,66 +276,6 @@ pub fn wait_event(id: ContextId, event: usize) -> Api {
     fence.join(&sim.contexts[&id].fence);
     sim.engine.trim(&mut fence);
     sim.contexts.get_mut(&id).expect("checked above").fence = fence;
-    Ok(())
-}
-
-/// The handle of a device's primary context, whether it exists or not.
-fn primary(device: i32) -> Api<(usize, ContextId)> {
-    let ordinal = device::check(device)?;
-    Ok((ordinal, PRIMARY_HANDLES + ordinal * 0x1000))
-}
-
-/// The device whose primary context has this handle.
-fn primary_device(id: ContextId) -> Option<usize> {
-    let ordinal = id.checked_sub(PRIMARY_HANDLES)? / 0x1000;
-    (ordinal < SETTINGS.devices && id == PRIMARY_HANDLES + ordinal * 0x1000).then_some(ordinal)
-}
-
-/// `cuDevicePrimaryCtxRetain`
-pub fn primary_retain(context: Out<usize>, device: i32) -> Api {
-    let (ordinal, id) = primary(device)?;
-    context.set(id)?;
-    let mut sim = state::lock();
-    *sim.retained.entry(ordinal).or_default() += 1;
-    if !sim.contexts.contains_key(&id) {
-        make(&mut sim, id, ordinal, true);
-    }
-    Ok(())
-}
-
-/// `cuDevicePrimaryCtxRelease_v2`
-pub fn primary_release(device: i32) -> Api {
-    let (ordinal, id) = primary(device)?;
-    let mut sim = state::lock();
-    let count = sim.retained.entry(ordinal).or_default();
-    *count = count.checked_sub(1).ok_or(Error::INVALID_CONTEXT)?;
-    if *count == 0 && sim.contexts.contains_key(&id) {
-        dissolve(&mut sim, id);
-    }
-    Ok(())
-}
-
-/// `cuDevicePrimaryCtxReset_v2`: who has retained it must still release it, as measured.
-pub fn primary_reset(device: i32) -> Api {
-    let (_, id) = primary(device)?;
-    let mut sim = state::lock();
-    if sim.contexts.contains_key(&id) {
-        dissolve(&mut sim, id);
-    }
-    Ok(())
-}
-
-/// `cuDevicePrimaryCtxGetState`
-pub fn primary_get_state(device: i32, flags: Out<u32>, active: Out<i32>) -> Api {
-    let (_, id) = primary(device)?;
-    let sim = state::lock();
-    flags.set_if_wanted(PRIMARY_FLAGS);
-    active.set(i32::from(sim.contexts.contains_key(&id)))
-}
-
-/// `cuDevicePrimaryCtxSetFlags_v2`
-pub fn primary_set_flags(device: i32, _flags: u32) -> Api {
-    primary(device)?;
     Ok(())
 }
 

@@ -7,12 +7,13 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
 use crate::error::Api;
 use crate::exports;
+use crate::latency;
 use crate::settings::SETTINGS;
 use crate::state;
 
@@ -74,7 +75,7 @@ pub fn call(entry: &'static Entry, per_thread: bool, body: impl FnOnce() -> Api)
         result.err().map_or(0, |error| error.0)
     });
     if SETTINGS.latency {
-        spend(entry.name, began);
+        latency::spend(entry.name, began);
     }
     log(entry, result);
     result
@@ -87,29 +88,6 @@ fn scripted_fault(entry: &Entry, call: u64) -> Option<u32> {
     let name = entry.label();
     let fault = SETTINGS.faults.iter().find(|fault| fault.call == call && fault.name == name);
     fault.map(|fault| fault.code)
-}
-
-/// Makes a call take what it was measured to take on an H200 with driver 580.
-fn spend(name: &str, began: Instant) {
-    let nanoseconds = match name {
-        "cuMemAlloc" | "cuMemAllocPitch" => 45_000,
-        "cuMemFree" => 38_000,
-        "cuMemCreate" | "cuMemRelease" => 10_000,
-        "cuMemMap" => 1_000,
-        "cuMemSetAccess" => 27_000,
-        "cuMemUnmap" => 17_000,
-        "cuMemAllocAsync" | "cuMemFreeAsync" => 550,
-        "cuLaunchKernel" => 2_000,
-        "cuCtxRecordEvent" => 210,
-        "cuCtxWaitEvent" => 180,
-        "cuCtxSynchronize" => 300,
-        "cuEventQuery" => 200,
-        _ => 30,
-    };
-    let end = began + Duration::from_nanos(nanoseconds);
-    while Instant::now() < end {
-        std::hint::spin_loop();
-    }
 }
 
 static LOG: LazyLock<Option<Mutex<File>>> = LazyLock::new(|| {

@@ -13,7 +13,7 @@ use crate::abi::*;
 use crate::dispatch::{self, Code, Entry};
 use crate::{
     capture, context, copy, device, event, fill, graph, host_function, host_memory, ipc, kernels,
-    memory, module, pointer, procaddr, stream, stream_memory, vmm,
+    memory, module, pointer, primary, procaddr, stream, stream_memory, vmm,
 };
 
 macro_rules! driver {
@@ -77,13 +77,13 @@ driver! {
     cuDeviceGetPCIBusId: "cuDeviceGetPCIBusId" 4010 (text: Out<c_char>, size: i32, device: i32) = device::get_pci_bus_id;
     cuDeviceGetByPCIBusId: "cuDeviceGetByPCIBusId" 4010 (device: Out<i32>, text: Text) = device::get_by_pci_bus_id;
     cuDeviceCanAccessPeer: "cuDeviceCanAccessPeer" 4000 (able: Out<i32>, device: i32, peer: i32) = device::can_access_peer;
-    cuDevicePrimaryCtxRetain: "cuDevicePrimaryCtxRetain" 7000 (context: Out<usize>, device: i32) = context::primary_retain;
-    cuDevicePrimaryCtxRelease: "cuDevicePrimaryCtxRelease" 7000 (device: i32) = context::primary_release;
-    cuDevicePrimaryCtxRelease_v2: "cuDevicePrimaryCtxRelease" 11000 (device: i32) = context::primary_release;
-    cuDevicePrimaryCtxReset: "cuDevicePrimaryCtxReset" 7000 (device: i32) = context::primary_reset;
-    cuDevicePrimaryCtxReset_v2: "cuDevicePrimaryCtxReset" 11000 (device: i32) = context::primary_reset;
-    cuDevicePrimaryCtxGetState: "cuDevicePrimaryCtxGetState" 7000 (device: i32, flags: Out<u32>, active: Out<i32>) = context::primary_get_state;
-    cuDevicePrimaryCtxSetFlags_v2: "cuDevicePrimaryCtxSetFlags" 11000 (device: i32, flags: u32) = context::primary_set_flags;
+    cuDevicePrimaryCtxRetain: "cuDevicePrimaryCtxRetain" 7000 (context: Out<usize>, device: i32) = primary::retain;
+    cuDevicePrimaryCtxRelease: "cuDevicePrimaryCtxRelease" 7000 (device: i32) = primary::release;
+    cuDevicePrimaryCtxRelease_v2: "cuDevicePrimaryCtxRelease" 11000 (device: i32) = primary::release;
+    cuDevicePrimaryCtxReset: "cuDevicePrimaryCtxReset" 7000 (device: i32) = primary::reset;
+    cuDevicePrimaryCtxReset_v2: "cuDevicePrimaryCtxReset" 11000 (device: i32) = primary::reset;
+    cuDevicePrimaryCtxGetState: "cuDevicePrimaryCtxGetState" 7000 (device: i32, flags: Out<u32>, active: Out<i32>) = primary::get_state;
+    cuDevicePrimaryCtxSetFlags_v2: "cuDevicePrimaryCtxSetFlags" 11000 (device: i32, flags: u32) = primary::set_flags;
 
     cuCtxCreate_v2: "cuCtxCreate" 3020 (context: Out<usize>, flags: u32, device: i32) = context::create;
     cuCtxCreate_v3: "cuCtxCreate" 11040 (context: Out<usize>, affinity: In<u8>, count: i32, flags: u32, device: i32) = context::create_v3;

@@ -11,6 +11,7 @@ use crate::device::Device;
 use crate::engine;
 use crate::error::{Api, Error};
 use crate::hazard::{self, Range, Touch};
+use crate::latency;
 use crate::state::{self, Sim};
 
 /// Small blocks are handed out in multiples of this.
@@ -194,6 +195,7 @@ impl Sim {
         let unit = if bytes < PAGE { SMALL } else { PAGE };
         let span = bytes.checked_next_multiple_of(unit).ok_or(Error::OUT_OF_MEMORY)?;
         device.take(span)?;
+        latency::about(bytes, 1);
         let placed = device.place(span, unit);
         let backed = placed.and_then(|address| Ok((address, Arc::new(Backing::new(span)?))));
         let (address, backing) = backed.inspect_err(|_| self.devices[ordinal].give(span))?;
@@ -220,6 +222,7 @@ impl Sim {
         let range = Range::new(address, block.bytes);
         self.shadow.release(range, call, &self.engine.host);
         let block = self.memory.remove(address).expect("the block was just found");
+        latency::about(block.bytes, 1);
         match block.kind {
             Kind::Device | Kind::Ordered => {
                 let device: &mut Device = &mut self.devices[block.device];

@@ -7,6 +7,7 @@ use crate::abi::{AccessDescription, AllocationProperties, In, Location, Out};
 use crate::backing::Backing;
 use crate::error::{Api, Error};
 use crate::hazard::Range;
+use crate::latency;
 use crate::memory::{Block, Kind, PAGE};
 use crate::settings::SETTINGS;
 use crate::state::{self, Sim};
@@ -42,6 +43,7 @@ fn dereference(sim: &mut Sim, handle: u64) -> Api {
     physical.references -= 1;
     if physical.references == 0 {
         let Physical { bytes, device, .. } = *physical;
+        latency::about(bytes, 1);
         sim.devices[device].give(bytes);
         sim.physical.remove(&handle);
     }
@@ -83,6 +85,7 @@ pub fn create(
     if bytes == 0 || !bytes.is_multiple_of(PAGE) || properties.kind != PINNED || flags != 0 {
         return Err(Error::INVALID_VALUE);
     }
+    latency::about(bytes, 1);
     let mut sim = state::lock();
     sim.devices[device].take(bytes)?;
     let backing = Backing::new(bytes).inspect_err(|_| sim.devices[device].give(bytes))?;
@@ -169,11 +172,13 @@ pub fn unmap(pointer: u64, bytes: usize) -> Api {
     supported()?;
     let mut sim = state::lock();
     let found = mappings(&sim, Range::new(pointer, bytes as u64))?;
+    let handles = found.len() as u64;
     for start in found {
         let handle = sim.memory.at(start).expect("it was just listed").span;
         sim.release(start, "cuMemUnmap");
         dereference(&mut sim, handle)?;
     }
+    latency::about(bytes as u64, handles);
     Ok(())
 }
 
@@ -186,7 +191,9 @@ pub fn set_access(
 ) -> Api {
     supported()?;
     let mut sim = state::lock();
-    for start in mappings(&sim, Range::new(pointer, bytes as u64))? {
+    let found = mappings(&sim, Range::new(pointer, bytes as u64))?;
+    latency::about(bytes as u64, found.len() as u64);
+    for start in found {
         for index in 0..count {
             let description = descriptions.get_at(index)?;
             ordinal(description.location)?;

@@ -75,6 +75,18 @@ fn scripted_faults() {
     });
 }
 
+/// The time an allocation takes on an H200.
+#[test]
+fn latencies() {
+    passes(&[("SIMCUDA_LATENCY", "facts")], |cuda| {
+        cuda.context();
+        let began = std::time::Instant::now();
+        let mut block = 0;
+        assert_eq!(cuda.cuMemAlloc_v2(&mut block, 1 << 30), 0);
+        assert!(began.elapsed().as_micros() >= 45 + 1024 / 5);
+    });
+}
+
 #[test]
 fn counts_and_log() {
     let folder = std::env::temp_dir().join(format!("simcuda-test-{}", std::process::id()));

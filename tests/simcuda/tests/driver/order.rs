@@ -234,3 +234,36 @@ fn many_operations_without_a_wait() {
         assert_eq!(cuda.ends(block, one).0, 19_999);
     });
 }
+
+#[test]
+fn many_threads_at_once() {
+    passes(&[], |cuda| {
+        let context = cuda.context();
+        std::thread::scope(|scope| {
+            for thread in 0..8 {
+                scope.spawn(move || {
+                    cuda.cuCtxSetCurrent(context);
+                    let stream = cuda.stream();
+                    for round in 0..100 {
+                        let (value, block) = (thread * 1000 + round, cuda.alloc());
+                        assert_eq!(cuda.cuMemsetD32Async(block, value, 1024, stream), 0);
+                        assert_eq!(cuda.ends(block, stream), (value, value));
+                        assert_eq!(cuda.cuMemFree_v2(block), 0);
+                    }
+                });
+            }
+        });
+    });
+}
+
+#[test]
+fn a_thread_has_a_default_stream_of_its_own() {
+    passes(&[], |cuda| {
+        cuda.context();
+        let block = cuda.alloc();
+        // 2 is CU_STREAM_PER_THREAD, which is a blocking stream.
+        cuda.fill(block, 1, 2);
+        cuda.fill(block, 2, 0);
+        assert_eq!(cuda.ends(block, 2), (2, 2));
+    });
+}
