@@ -46,9 +46,12 @@ void set_up() {
     CHECK(cudaDeviceSynchronize());
 }
 
-// The kernel needs a copy that another thread submits during the free. The
-// thread has used CUDA before the free if `early`, else first during it.
-void spin(bool early) {
+// What the other thread submits for the kernel that spins.
+enum class Release { Copy, Kernel };
+
+// The kernel needs what another thread submits during the free. The thread has
+// used CUDA before the free if `early`, else first during it.
+void spin(bool early, Release release) {
     std::atomic<bool> ready{!early}, freeing{false};
     std::thread other([&] {
         if (early) CHECK(cudaFree(nullptr));
@@ -56,7 +59,10 @@ void spin(bool early) {
         while (!freeing) std::this_thread::yield();
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         unsigned one = 1;
-        CHECK(cudaMemcpyAsync(buffer, &one, sizeof one, cudaMemcpyHostToDevice, second));
+        if (release == Release::Copy)
+            CHECK(cudaMemcpyAsync(buffer, &one, sizeof one, cudaMemcpyHostToDevice, second));
+        else
+            fill<<<1, 1, 0, second>>>(buffer, 1, one, 0);
     });
     while (!ready) std::this_thread::yield();
     wait_for_flag<<<1, 1, 0, first>>>(buffer, result);
@@ -67,7 +73,7 @@ void spin(bool early) {
     CHECK(cudaDeviceSynchronize());
     unsigned seen = 0;
     CHECK(cudaMemcpy(&seen, result, sizeof seen, cudaMemcpyDeviceToHost));
-    printf("spin: the kernel %s\n", seen ? "saw the copy" : "gave up");
+    printf("spin: the kernel %s\n", seen ? "was released" : "gave up");
 }
 
 // Two streams ordered by nothing but the free between them.
@@ -137,8 +143,9 @@ int main(int argc, char **argv) {
     const char *which = argc > 1 ? argv[1] : "";
     setvbuf(stdout, nullptr, _IOLBF, 0);
     set_up();
-    if (!strcmp(which, "spin")) spin(true);
-    else if (!strcmp(which, "spin-late-thread")) spin(false);
+    if (!strcmp(which, "spin-copy")) spin(true, Release::Copy);
+    else if (!strcmp(which, "spin-kernel")) spin(true, Release::Kernel);
+    else if (!strcmp(which, "spin-late-thread")) spin(false, Release::Kernel);
     else if (!strcmp(which, "streams")) streams();
     else if (!strcmp(which, "events")) events();
     else if (!strcmp(which, "queries")) queries();
