@@ -37,11 +37,8 @@ pub(crate) struct FakeDriver {
 
 impl FakeDriver {
     pub(crate) fn new(capacity: u64) -> Self {
-        let inside = Inside {
-            stack: vec![Context(0x10)],
-            next_address: FIRST_ADDRESS,
-            ..Inside::default()
-        };
+        let inside =
+            Inside { stack: vec![Context(0x10)], next_address: FIRST_ADDRESS, ..Inside::default() };
         Self { inside: Mutex::new(inside), capacity, context_events: true, pageable: false }
     }
 

@@ -19,10 +19,10 @@
 pub mod backing;
 pub mod config;
 pub mod driver;
-pub mod files;
-pub mod log;
 #[cfg(test)]
 mod fake;
+pub mod files;
+pub mod log;
 pub mod order;
 pub mod pool;
 pub mod pools;

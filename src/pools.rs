@@ -198,9 +198,14 @@ impl<D: Driver> Pools<D> {
         self.driver.free(ptr)
     }
 
-    /// Start and requested size of the program's block that holds `ptr`; `None` if it is not ours.
-    pub fn address_range(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
-        self.table.load().iter().find_map(|pool| pool.backing().find(ptr))
+    /// Start and requested size of the block that holds `ptr`; `None` if it is not ours.
+    ///
+    /// # Errors
+    /// `NOT_FOUND`, as the driver's, where the program has no block any more but the pool has.
+    pub fn address_range(&self, ptr: DevicePtr) -> Option<Result<(DevicePtr, u64), DriverError>> {
+        let table = self.table.load();
+        let pool = table.iter().find(|pool| pool.backing().owns(ptr))?;
+        Some(pool.backing().find(ptr).ok_or(DriverError::NOT_FOUND))
     }
 
     /// Idle bytes of all pools.

@@ -49,6 +49,16 @@ fn errors_are_the_drivers() {
 }
 
 #[test]
+fn the_range_of_a_block_is_what_was_asked_for_while_the_program_has_it() {
+    let pools = pools("");
+    let ptr = pools.allocate(1000).unwrap();
+    assert_eq!(pools.address_range(DevicePtr(ptr.0 + 999)), Some(Ok((ptr, 1000))));
+    assert_eq!(pools.address_range(DevicePtr(ptr.0 + (1 << 30))), None, "the driver knows");
+    pools.free(ptr).unwrap();
+    assert_eq!(pools.address_range(ptr), Some(Err(DriverError::NOT_FOUND)));
+}
+
+#[test]
 fn an_impossible_size_costs_nobody_a_cache() {
     let pools = pools("");
     let ptr = pools.allocate(MIB).unwrap();
