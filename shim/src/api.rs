@@ -7,7 +7,8 @@ use std::panic::{self, AssertUnwindSafe};
 use cupool::pools::Pools;
 use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
-use crate::{dump, hooks, state};
+use crate::hooks::Guard;
+use crate::{dump, state};
 
 /// Declares [`Stats`], and checks that its fields are 64-bit words without gaps, in the order of
 /// the header.
@@ -160,9 +161,7 @@ extern "C" fn cupool_version() -> *const c_char {
 /// there are no pools, or this is a signal handler that has interrupted them. After a panic the
 /// pools retire.
 fn at_the_border<T>(otherwise: T, f: impl FnOnce() -> Option<T>) -> T {
-    if hooks::inside() {
-        return otherwise;
-    }
+    let Some(_guard) = Guard::enter() else { return otherwise };
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(answer) => answer.unwrap_or(otherwise),
         Err(_) => {

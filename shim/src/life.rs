@@ -13,7 +13,8 @@ use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
 
 use crate::driver::RealDriver;
-use crate::{disposition, dump, hooks, notice, state, worker};
+use crate::hooks::Guard;
+use crate::{disposition, dump, notice, state, worker};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -157,10 +158,8 @@ extern "C" fn at_exit() {
         let Some(pools) = state::pools() else { return };
         // The worker first, so that the last word in the file is ours.
         worker::stop(WORKER_PATIENCE);
-        if hooks::inside() {
-            // A signal handler that calls `exit` has interrupted the pools, perhaps under a lock.
-            return;
-        }
+        // A signal handler that calls `exit` may have interrupted the pools under a lock.
+        let Some(_guard) = Guard::enter() else { return };
         pools.close();
         dump::write_unasked(pools, "exit");
     }));

@@ -35,13 +35,14 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The calling thread is inside the pools while this lives.
-struct Guard(());
+/// The calling thread is inside the pools while this lives. A call that comes in meanwhile is the
+/// driver's own, or that of a signal handler which has interrupted the pools: it stays outside.
+pub struct Guard(());
 
 impl Guard {
     /// `None` if it already is.
     #[inline]
-    fn enter() -> Option<Self> {
+    pub fn enter() -> Option<Self> {
         // A thread that is being torn down has no flag any more, and goes to the driver.
         let outside = INSIDE.try_with(|inside| !inside.replace(true)).unwrap_or(false);
         outside.then_some(Self(()))
@@ -53,12 +54,6 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let _ = INSIDE.try_with(|inside| inside.set(false));
     }
-}
-
-/// Whether the calling thread is inside the pools: a signal handler of the program's that
-/// interrupted them there must not enter again.
-pub fn inside() -> bool {
-    INSIDE.try_with(Cell::get).unwrap_or(true)
 }
 
 /// Runs `body` on the pools, which are made if this is the process's first use of CUDA. `None`: the
