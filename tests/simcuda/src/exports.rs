@@ -13,7 +13,7 @@ use crate::abi::*;
 use crate::dispatch::{self, Code, Entry};
 use crate::{
     capture, context, copy, device, event, fill, graph, host_function, host_memory, ipc, kernels,
-    memory, module, pointer, primary, procaddr, stream, stream_memory, vmm,
+    memory, module, pointer, primary, procaddr, stream, stream_memory, unsupported, vmm,
 };
 
 macro_rules! driver {
@@ -217,4 +217,38 @@ driver! {
     cuMemGetAllocationGranularity: "cuMemGetAllocationGranularity" 10020 (bytes: Out<usize>, properties: In<AllocationProperties>, option: u32) = vmm::granularity;
     cuMemRetainAllocationHandle: "cuMemRetainAllocationHandle" 11000 (handle: Out<u64>, pointer: u64) = vmm::retain_handle;
     cuMemExportToShareableHandle: "cuMemExportToShareableHandle" 10020 (descriptor: Out<i32>, handle: u64, kind: u32, flags: u64) = vmm::export;
+
+    cuGraphAddHostNode: "cuGraphAddHostNode" 10000 () = unsupported::in_context;
+    cuGraphAddMemcpyNode: "cuGraphAddMemcpyNode" 10000 () = unsupported::in_context;
+    cuGraphAddNode: "cuGraphAddNode" 12020 () = unsupported::in_context;
+    cuGraphAddBatchMemOpNode: "cuGraphAddBatchMemOpNode" 11070 () = unsupported::in_context;
+    cuGraphRetainUserObject: "cuGraphRetainUserObject" 11030 () = unsupported::in_context;
+    cuUserObjectCreate: "cuUserObjectCreate" 11030 () = unsupported::in_context;
+    cuGraphAddExternalSemaphoresSignalNode: "cuGraphAddExternalSemaphoresSignalNode" 11020 () = unsupported::in_context;
+    cuGraphAddExternalSemaphoresWaitNode: "cuGraphAddExternalSemaphoresWaitNode" 11020 () = unsupported::in_context;
+    cuImportExternalMemory: "cuImportExternalMemory" 10000 () = unsupported::in_context;
+    cuImportExternalSemaphore: "cuImportExternalSemaphore" 10000 () = unsupported::in_context;
+    cuSignalExternalSemaphoresAsync | cuSignalExternalSemaphoresAsync_ptsz: "cuSignalExternalSemaphoresAsync" 10000 () = unsupported::in_context;
+    cuWaitExternalSemaphoresAsync | cuWaitExternalSemaphoresAsync_ptsz: "cuWaitExternalSemaphoresAsync" 10000 () = unsupported::in_context;
+    cuGraphicsMapResources | cuGraphicsMapResources_ptsz: "cuGraphicsMapResources" 3000 () = unsupported::in_context;
+    cuGraphicsGLRegisterBuffer: "cuGraphicsGLRegisterBuffer" 3000 () = unsupported::in_context;
+    cuIpcOpenEventHandle: "cuIpcOpenEventHandle" 4010 () = unsupported::in_context;
+    cuMemGetHandleForAddressRange: "cuMemGetHandleForAddressRange" 11070 () = unsupported::in_context;
+    cuMemImportFromShareableHandle: "cuMemImportFromShareableHandle" 10020 () = unsupported::in_context;
+    cuMemPoolCreate: "cuMemPoolCreate" 11020 () = unsupported::in_context;
+    cuMemPoolExportPointer: "cuMemPoolExportPointer" 11020 () = unsupported::in_context;
+    cuMemPoolExportToShareableHandle: "cuMemPoolExportToShareableHandle" 11020 () = unsupported::in_context;
+    cuMemPoolImportFromShareableHandle: "cuMemPoolImportFromShareableHandle" 11020 () = unsupported::in_context;
+    cuMemPoolImportPointer: "cuMemPoolImportPointer" 11020 () = unsupported::in_context;
+    cuMemcpyBatchAsync | cuMemcpyBatchAsync_ptsz: "cuMemcpyBatchAsync" 12080 () = unsupported::in_context;
+    cuMemcpy3DBatchAsync | cuMemcpy3DBatchAsync_ptsz: "cuMemcpy3DBatchAsync" 12080 () = unsupported::in_context;
+    cuMulticastAddDevice: "cuMulticastAddDevice" 12010 () = unsupported::in_context;
+    cuStreamAttachMemAsync | cuStreamAttachMemAsync_ptsz: "cuStreamAttachMemAsync" 6000 () = unsupported::in_context;
+    cuStreamBatchMemOp_v2 | cuStreamBatchMemOp_v2_ptsz: "cuStreamBatchMemOp" 11070 () = unsupported::in_context;
+    cuStreamWaitValue64_v2 | cuStreamWaitValue64_v2_ptsz: "cuStreamWaitValue64" 11070 () = unsupported::in_context;
+    cuStreamWriteValue64_v2 | cuStreamWriteValue64_v2_ptsz: "cuStreamWriteValue64" 11070 () = unsupported::in_context;
+    cuFlushGPUDirectRDMAWrites: "cuFlushGPUDirectRDMAWrites" 11030 () = unsupported::in_context;
+    cuGreenCtxCreate: "cuGreenCtxCreate" 12040 () = unsupported::in_context;
+    cuCtxFromGreenCtx: "cuCtxFromGreenCtx" 12040 () = unsupported::in_context;
+    cuGreenCtxStreamCreate: "cuGreenCtxStreamCreate" 12050 () = unsupported::in_context;
 }

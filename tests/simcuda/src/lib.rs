@@ -43,5 +43,6 @@ mod state;
 mod stream;
 mod stream_memory;
 mod timeline;
+mod unsupported;
 mod vmm;
 mod withdraw;
