@@ -85,6 +85,19 @@ const char *cudaGetErrorString(cudaError_t error);
 cudaError_t cudaDriverGetVersion(int *version);
 cudaError_t cudaRuntimeGetVersion(int *version);
 
+/* A few of the fields of NVIDIA's structure: compatible in source, not in layout. */
+struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem;
+    int major, minor;
+    int multiProcessorCount;
+    int warpSize;
+    int unifiedAddressing;
+    int managedMemory;
+    int pageableMemoryAccess;
+};
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device);
 cudaError_t cudaGetDeviceCount(int *count);
 cudaError_t cudaGetDevice(int *device);
 cudaError_t cudaSetDevice(int device);
@@ -170,6 +183,26 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
 cudaError_t simLaunch(const char *kernel, void **args, cudaStream_t stream);
 
 #ifdef __cplusplus
+}
+
+/* As NVIDIA's header has them for C++: pointers to any type. */
+template <class T> inline cudaError_t cudaMalloc(T **pointer, size_t bytes) {
+    return cudaMalloc(reinterpret_cast<void **>(pointer), bytes);
+}
+template <class T> inline cudaError_t cudaMallocHost(T **pointer, size_t bytes) {
+    return cudaMallocHost(reinterpret_cast<void **>(pointer), bytes);
+}
+template <class T> inline cudaError_t cudaHostAlloc(T **pointer, size_t bytes, unsigned flags) {
+    return cudaHostAlloc(reinterpret_cast<void **>(pointer), bytes, flags);
+}
+template <class T>
+inline cudaError_t cudaMallocManaged(T **pointer, size_t bytes,
+                                     unsigned flags = cudaMemAttachGlobal) {
+    return cudaMallocManaged(reinterpret_cast<void **>(pointer), bytes, flags);
+}
+template <class T>
+inline cudaError_t cudaMallocAsync(T **pointer, size_t bytes, cudaStream_t stream) {
+    return cudaMallocAsync(reinterpret_cast<void **>(pointer), bytes, stream);
 }
 #endif
 #endif

@@ -120,6 +120,31 @@ EXPORT cudaError_t cudaDeviceGetAttribute(int *value, int attribute, int device)
                         : (cudaError_t)driver.DeviceGetAttribute(value, attribute, device));
 }
 
+EXPORT cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device) {
+    static const struct {
+        size_t offset;
+        int attribute;
+    } fields[] = {
+        {offsetof(struct cudaDeviceProp, warpSize), 10},
+        {offsetof(struct cudaDeviceProp, multiProcessorCount), 16},
+        {offsetof(struct cudaDeviceProp, unifiedAddressing), 41},
+        {offsetof(struct cudaDeviceProp, major), 75},
+        {offsetof(struct cudaDeviceProp, minor), 76},
+        {offsetof(struct cudaDeviceProp, managedMemory), 83},
+        {offsetof(struct cudaDeviceProp, pageableMemoryAccess), 88},
+    };
+    cudaError_t error = load_driver();
+    if (error == cudaSuccess)
+        error = (cudaError_t)driver.DeviceGetName(properties->name, sizeof properties->name, device);
+    if (error == cudaSuccess)
+        error = (cudaError_t)driver.DeviceTotalMem(&properties->totalGlobalMem, device);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields && error == cudaSuccess; i++) {
+        int *field = (int *)((char *)properties + fields[i].offset);
+        error = (cudaError_t)driver.DeviceGetAttribute(field, fields[i].attribute, device);
+    }
+    return finish(error);
+}
+
 EXPORT cudaError_t cudaDeviceSynchronize(void) { CALL(CtxSynchronize); }
 
 EXPORT cudaError_t cudaDeviceReset(void) {

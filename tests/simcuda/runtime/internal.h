@@ -16,6 +16,8 @@
     X(GetErrorString, 6000, (CUresult, const char **))                                            \
     X(DeviceGet, 2000, (CUdevice *, int))                                                         \
     X(DeviceGetCount, 2000, (int *))                                                              \
+    X(DeviceGetName, 2000, (char *, int, CUdevice))                                               \
+    X(DeviceTotalMem, 3020, (size_t *, CUdevice))                                                 \
     X(DeviceGetAttribute, 2000, (int *, int, CUdevice))                                           \
     X(DevicePrimaryCtxRetain, 7000, (CUcontext *, CUdevice))                                      \
     X(DevicePrimaryCtxReset, 11000, (CUdevice))                                                   \
