@@ -17,6 +17,9 @@ const KEEP: &[&str] = &[
 same! {
     out_of_memory: Victim::new("oom").env("SIMCUDA_MEMORY", SMALL), KEEP;
     out_of_memory_by_another_interface: Victim::new("oom_vmm").env("SIMCUDA_MEMORY", SMALL), KEEP;
+    // Under `fence` the free itself holds the other thread's copy up, as documented.
+    a_flush_while_another_thread_works:
+        Victim::new("flush_spin"), &["order:strict", "order:auto", "order:lazy"];
     a_flush_while_the_block_is_still_read: Victim::new("flush_late"), ALL;
 }
 
@@ -56,6 +59,21 @@ fn from_c() {
 fn from_python() {
     Victim::new("flush.py").bare().printed("no cupool\n");
     Victim::new("flush.py").pooled("order:auto").printed("left to release: 0\n");
+}
+
+/// The examples do what they say.
+#[test]
+fn examples() {
+    let none = "without cupool there is nothing to give back\n";
+    let script = Victim::new("../../examples/python/empty_cache.py").arg("--driver");
+    // Blocks of 1 to 64 MiB, each a power of two, one after the other.
+    script.bare().printed(none);
+    script.pooled("order:auto").printed(&format!("{} bytes given back\n", 81 << 20));
+    Victim::new("example").bare().printed(none);
+    let bytes = 127 << 20;
+    Victim::new("example").pooled("order:auto").printed(&format!(
+        "{bytes} bytes reserved, {bytes} of them idle\n{bytes} bytes given back\n"
+    ));
 }
 
 /// Disabled, the library is as good as not there.

@@ -1,6 +1,6 @@
 //! The stats file tells what happened.
 
-use cupool_tests::{Stats, Victim};
+use cupool_tests::{Output, Stats, Victim};
 
 fn run(name: &str, options: &str) -> Stats {
     let output = Victim::new(name).pooled(options);
@@ -74,6 +74,31 @@ fn latencies() {
         assert!(figure("p50") > 0 && figure("p50") <= figure("p90"), "{group}");
         assert!(figure("p90") <= figure("p99") && figure("p99") <= figure("max"), "{group}");
     }
+}
+
+/// The driver itself counted as many reservations and releases, and the program had far more.
+#[test]
+fn driver_calls_match_the_figures() {
+    let victim = Victim::new("dlopen").env("SIMCUDA_COUNTS", "counts");
+    let bare = victim.bare();
+    assert_eq!((calls(&bare, "cuMemAlloc"), calls(&bare, "cuMemFree")), (50, 50));
+    let pooled = victim.pooled("order:fence");
+    let stats = pooled.succeeded().stats();
+    assert_eq!(calls(&pooled, "cuMemAlloc"), stats.sum("/num_device_alloc"));
+    assert_eq!(calls(&pooled, "cuMemAlloc"), 1);
+    // A fence is an event recorded and waited for by the context.
+    assert!(calls(&pooled, "cuCtxRecordEvent") >= 50 && calls(&pooled, "cuCtxWaitEvent") >= 50);
+    assert_eq!(stats.sum("/fences"), calls(&pooled, "cuCtxWaitEvent"));
+}
+
+/// How often the program, or the library for it, called this function of the driver.
+#[track_caller]
+fn calls(output: &Output, function: &str) -> u64 {
+    let path = output.directory.path().join("counts");
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("counts: {error}"));
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(name, _)| *name == function);
+    found.map_or(0, |(_, count)| count.parse().expect("a count"))
 }
 
 /// `cupool_stats_dump` writes the same document where it is told to.

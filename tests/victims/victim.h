@@ -19,7 +19,7 @@
 
 /* How long a "late" kernel waits before it touches memory, in microseconds: far longer than the
  * host needs for the few calls that follow its launch. */
-#define LATE 60000L
+#define LATE 100000L
 
 /* Ends the program with a line of its own when something it relies on does not hold. */
 #define EXPECT(condition)                                                                        \
