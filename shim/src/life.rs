@@ -19,8 +19,8 @@ use crate::{disposition, dump, notice, state, worker};
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
-/// How long exit waits for the worker, which may wait for the device in a driver call.
-const WORKER_PATIENCE: Duration = Duration::from_secs(2);
+/// How long exit waits for the worker and the last stats file.
+const WORKER_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs when the library is loaded, before the program's `main`.
 #[used]
@@ -156,11 +156,9 @@ extern "C" fn at_exit() {
             return;
         }
         let Some(pools) = state::pools() else { return };
-        // The worker first, so that the last word in the file is ours.
-        worker::stop(WORKER_PATIENCE);
         // A signal handler that calls `exit` may have interrupted the pools under a lock.
         let Some(_guard) = Guard::enter() else { return };
         pools.close();
-        dump::write_unasked(pools, "exit");
+        worker::finish(pools, WORKER_PATIENCE);
     }));
 }

@@ -1,4 +1,5 @@
-//! The one thread of cupool. It serves the signal, and writes the stats file in intervals.
+//! The one thread of cupool. It serves the signal, and writes the stats file in intervals and at
+//! exit.
 //!
 //! It exists from the first use of CUDA until exit, is called `cupool`, and handles no signal.
 
@@ -19,7 +20,7 @@ const NEVER: u32 = 0;
 const RUNS: u32 = 1;
 const ENDED: u32 = 2;
 
-/// Whether the thread runs; also the futex on which [`stop`] waits.
+/// Whether the thread runs; also the futex on which [`finish`] waits.
 static STATE: AtomicU32 = AtomicU32::new(NEVER);
 
 /// Starts the thread. The error is the operating system's, when there can be no further thread.
@@ -38,11 +39,18 @@ pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io
     started.map(drop)
 }
 
-/// Asks the thread to end, and waits for it, at most for `patience`: it may be inside a driver call
-/// that waits for the device. Tells whether it has ended.
-pub fn stop(patience: Duration) -> bool {
+/// The process exits: has the last stats file written, and ends the thread.
+///
+/// The thread does it, not the caller, who may be a signal handler that has interrupted an
+/// allocator or holds any other lock; that then costs `patience`, and the file. So does a driver
+/// call in which the thread waits for the device, and a file system that hangs.
+pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
+    if STATE.load(Ordering::Acquire) == NEVER {
+        dump::write_unasked(pools, "exit");
+        return;
+    }
     signal::end();
-    futex::wait_until_not(&STATE, RUNS, patience)
+    futex::wait_until_not(&STATE, RUNS, patience);
 }
 
 fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
@@ -64,6 +72,7 @@ fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
             signal::wait(served, next.map(|due| due.saturating_duration_since(Instant::now())));
         }
     }
+    guarded(|| dump::write_unasked(pools, "exit"));
 }
 
 /// When `interval` from now is over; `None` if that is never.
