@@ -28,7 +28,7 @@ pub fn substitute_proc(name: &CStr, found: usize) -> usize {
 
 fn substitute(driver: &Libcuda, name: &CStr, found: usize) -> usize {
     match table::rows_of(name).find(|row| leads_to(driver, row, found)) {
-        Some(Row { what: What::Hook { code, real }, .. }) => {
+        Some(Row { what: What::Hook(code, real) | What::Retried(code, real), .. }) => {
             real.set(found);
             code.0 as usize
         }
@@ -49,8 +49,13 @@ fn leads_to(driver: &Libcuda, row: &Row, found: usize) -> bool {
 }
 
 /// A variant that none of the rows knows. Where all variants tell the same whatever their
-/// arguments, so does this one; else it goes to the driver, and the order is told.
+/// arguments, so does this one; else it goes to the driver, and the order is told, unless nothing is
+/// lost by not knowing it.
 fn substitute_unknown(name: &CStr, found: usize) -> usize {
+    let retried = |row: &Row| matches!(row.what, What::Retried(..) | What::Untouched);
+    if table::rows_of(name).all(retried) {
+        return found;
+    }
     let mut rows = table::rows_of(name);
     let common = rows.next().and_then(Row::tells_always);
     let common = common.filter(|first| {

@@ -32,10 +32,13 @@ fn is_managed(allocation: Option<u32>) -> bool {
     allocation == Some(2)
 }
 
-/// `cuMemCreate(handle, size, prop, flags)`
-pub unsafe fn creates_host_memory(arguments: &SavedArguments) -> bool {
-    // SAFETY: a `CUmemAllocationProp` is type, handle types, location type.
-    unsafe { is_host(field(arguments[2], 8)) || is_managed(field(arguments[2], 0)) }
+/// Whether memory of these properties is on the host or managed.
+///
+/// # Safety
+/// `properties` is null or points to a `CUmemAllocationProp`.
+pub unsafe fn is_host_memory(properties: u64) -> bool {
+    // SAFETY: the structure is type, handle types, location type.
+    unsafe { is_host(field(properties, 8)) || is_managed(field(properties, 0)) }
 }
 
 /// `cuMemPoolCreate(pool, props)`

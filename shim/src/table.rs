@@ -39,7 +39,9 @@ pub struct Row {
 /// What becomes of a function when a program looks it up.
 pub enum What {
     /// It is replaced by one of ours, which calls the real one if need be.
-    Hook { code: Code, real: &'static Real },
+    Hook(Code, &'static Real),
+    /// The same, but nothing is lost where that cannot be.
+    Retried(Code, &'static Real),
     /// It is replaced by a thunk that tells and jumps on.
     Watch(Watch),
     /// It is left alone, though a relative of it is not.
@@ -118,7 +120,7 @@ const fn family(symbol: &[u8]) -> usize {
 pub fn rows_of(name: &CStr) -> impl Iterator<Item = &'static Row> {
     let name = name.to_bytes();
     let name = &name[..family(name)];
-    let rows = hooks::ROWS.iter().chain(UNTOUCHED).chain(WATCHED);
+    let rows = UNTOUCHED.iter().chain(hooks::ROWS).chain(hooks::reclaim::ROWS).chain(WATCHED);
     rows.filter(move |row| row.family == name.len() && row.family() == name)
 }
 
@@ -132,6 +134,9 @@ static UNTOUCHED: &[Row] = &[
     Row::new(c"cuMemAlloc", 2000, What::Untouched),
     Row::new(c"cuMemFree", 2000, What::Untouched),
     Row::new(c"cuMemGetAddressRange", 2000, What::Untouched),
+    Row::new(c"cuMemAllocPitch", 2000, What::Untouched),
+    Row::new(c"cuArrayCreate", 2000, What::Untouched),
+    Row::new(c"cuArray3DCreate", 2000, What::Untouched),
 ];
 
 /// `what a call tells => symbol [since version], …;`
@@ -164,7 +169,6 @@ watched! {
     always(RegisteredMemory) => cuMemHostRegister, cuMemHostRegister_v2;
     always(ManagedMemory) => cuMemAllocManaged, cuLibraryGetManaged, cuStreamAttachMemAsync,
         cuStreamAttachMemAsync_ptsz;
-    when(predicate::creates_host_memory, HostLocatedMemory) => cuMemCreate since 10020;
     when(predicate::creates_host_pool, HostLocatedMemory) => cuMemPoolCreate since 11020;
     when(predicate::names_host_location, HostLocatedMemory) =>
         cuMemGetDefaultMemPool since 13000, cuMemGetMemPool since 13000;

@@ -8,6 +8,7 @@ mod context;
 mod lookup;
 mod memory;
 mod real;
+pub mod reclaim;
 
 use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_void};
@@ -23,6 +24,7 @@ pub(crate) use real::symbol;
 
 use crate::driver::{RealDriver, real_driver};
 use crate::state;
+use crate::table::What;
 
 /// A `CUresult`.
 type Status = c_int;
@@ -134,7 +136,7 @@ pub fn sign(sign: Sign) {
     pooled(|pools| pools.sign(sign));
 }
 
-hooks! {
+hooks! { ROWS of What::Hook;
     cuMemAlloc_v2 since 3020 (out: *mut u64, bytes: usize) = memory::allocate(out, bytes);
     cuMemFree_v2 since 3020 (ptr: u64) = memory::free(ptr);
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)

@@ -45,13 +45,14 @@ impl Real {
     }
 }
 
-/// `symbol since version (arguments) = function(what it needs of them);` makes the exported
+/// `rows of kind;`, then `symbol since version (arguments) = function(what it needs of them);` makes the exported
 /// function, which calls `function` with the real call as a closure, and the row of the table.
 macro_rules! hooks {
-    ($($symbol:ident since $since:literal ($($argument:ident: $type:ty),*)
+    ($rows:ident of $what:path;
+     $($symbol:ident since $since:literal ($($argument:ident: $type:ty),*)
         = $module:ident::$function:ident($($pass:expr),*);)+) => {
         /// The rows of the functions here.
-        pub static ROWS: &[$crate::table::Row] = &[$({
+        pub static $rows: &[$crate::table::Row] = &[$({
             static REAL: Real = Real::new(symbol!($symbol));
             /// Stands for the driver's function of that name.
             ///
@@ -70,12 +71,12 @@ macro_rules! hooks {
                     }
                 };
                 // SAFETY: the program calls as the driver's function wants it.
-                unsafe { $module::$function(real, $($pass),*) }
+                unsafe { $module::$function(real $(, $pass)*) }
             }
             $crate::table::Row::new(
                 symbol!($symbol),
                 $since,
-                $crate::table::What::Hook { code: $crate::table::Code($symbol as *const ()), real: &REAL },
+                $what($crate::table::Code($symbol as *const ()), &REAL),
             )
         }),+];
     };
