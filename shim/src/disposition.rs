@@ -152,11 +152,10 @@ unsafe extern "C" fn signal(number: c_int, handler: sighandler_t) -> sighandler_
 fn put_behind_ours(number: c_int, wanted: &Action) -> c_int {
     let before = (HANDLER.load(Ordering::Relaxed), FLAGS.load(Ordering::Relaxed));
     let mut handler = wanted.sa_sigaction as u64;
-    let mut action = default_action();
+    let mut action = *wanted;
     if wanted.sa_sigaction == SIG_DFL {
         action.sa_flags = SA_RESTART;
     } else {
-        action = *wanted;
         action.sa_flags &= !SA_RESETHAND;
         if wanted.sa_flags & SA_SIGINFO != 0 {
             handler |= TAKES_INFO;
@@ -181,13 +180,11 @@ fn put_behind_ours(number: c_int, wanted: &Action) -> c_int {
 
 fn as_the_program_set_it(ours: &Action) -> Action {
     let handler = HANDLER.load(Ordering::Relaxed) & !(TAKES_INFO | ONCE);
-    if handler == SIG_DFL as u64 {
-        return default_action();
+    Action {
+        sa_sigaction: handler as sighandler_t,
+        sa_flags: FLAGS.load(Ordering::Relaxed),
+        ..*ours
     }
-    let mut action = *ours;
-    action.sa_sigaction = handler as sighandler_t;
-    action.sa_flags = FLAGS.load(Ordering::Relaxed);
-    action
 }
 
 /// What the kernel has for `number`; `None` for a number that is no signal.
