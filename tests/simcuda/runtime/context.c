@@ -20,6 +20,8 @@ cudaError_t finish(cudaError_t error) {
     return error;
 }
 
+unsigned reset_count(void) { return __atomic_load_n(&generation, __ATOMIC_ACQUIRE); }
+
 static cudaError_t bind_device(int device) {
     pthread_mutex_lock(&lock);
     cudaError_t error = cudaSuccess;
@@ -37,7 +39,7 @@ cudaError_t enter(void) {
     cudaError_t error = load_driver();
     if (error != cudaSuccess)
         return error;
-    if (__atomic_load_n(&generation, __ATOMIC_ACQUIRE) == bound)
+    if (reset_count() == bound)
         return cudaSuccess;
     CUcontext current = NULL;
     error = (cudaError_t)driver.CtxGetCurrent(&current);

@@ -97,6 +97,9 @@ HIDDEN cudaError_t load_driver(void);
 /* Makes sure that the calling thread has a context. */
 HIDDEN cudaError_t enter(void);
 
+/* Counts cudaDeviceReset, which takes all modules with it. */
+HIDDEN unsigned reset_count(void);
+
 /* Remembers an error for cudaGetLastError and returns it. */
 HIDDEN cudaError_t finish(cudaError_t error);
 

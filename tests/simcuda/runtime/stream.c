@@ -89,11 +89,15 @@ EXPORT cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 EXPORT cudaError_t cudaGraphDestroy(cudaGraph_t graph) { CALL(GraphDestroy, graph); }
 
 EXPORT cudaError_t simLaunch(const char *kernel, void **args, cudaStream_t stream) {
+    static __thread CUmodule module;
+    static __thread unsigned loaded;
     cudaError_t error = enter();
-    CUmodule module;
     CUfunction function;
-    if (error == cudaSuccess)
+    if (error == cudaSuccess && loaded != reset_count()) {
         error = (cudaError_t)driver.ModuleLoadData(&module, "simcuda kernels");
+        if (error == cudaSuccess)
+            loaded = reset_count();
+    }
     if (error == cudaSuccess)
         error = (cudaError_t)driver.ModuleGetFunction(&function, module, kernel);
     if (error == cudaSuccess)

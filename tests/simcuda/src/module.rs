@@ -52,7 +52,9 @@ pub fn get_function(function: Out<usize>, module: usize, name: Text) -> Api {
         return Err(Error::INVALID_HANDLE);
     }
     let program = Program::by_name(&name.get()?).ok_or(Error::NOT_FOUND)?;
-    let handle = sim.new_handle();
+    let known =
+        sim.functions.iter().find_map(|(&handle, &known)| (known == program).then_some(handle));
+    let handle = known.unwrap_or_else(|| sim.new_handle());
     sim.functions.insert(handle, program);
     function.set(handle)
 }

@@ -45,6 +45,26 @@ fn a_reset_leaves_the_retains() {
 }
 
 #[test]
+fn two_devices() {
+    passes(&[("SIMCUDA_DEVICES", "2")], |cuda| {
+        let first = cuda.context();
+        let block = cuda.alloc();
+        let (mut second, mut free, mut total) = (0, 0, 0);
+        assert_eq!(cuda.cuDevicePrimaryCtxRetain(&mut second, 1), 0);
+        assert_ne!(first, second);
+        assert_eq!(cuda.cuCtxSetCurrent(second), 0);
+        cuda.cuMemGetInfo_v2(&mut free, &mut total);
+        assert_eq!(free, total);
+        let other = cuda.alloc();
+        assert_ne!(block, other);
+        assert_eq!(cuda.cuMemFree_v2(block), 0, "from whichever context is current");
+        cuda.cuMemGetInfo_v2(&mut free, &mut total);
+        assert_eq!(total - free, 4096);
+        assert_eq!(cuda.cuDevicePrimaryCtxRetain(&mut second, 2), 101);
+    });
+}
+
+#[test]
 fn no_context() {
     passes(&[], |cuda| {
         assert_eq!(cuda.cuMemAlloc_v2(&mut 0, BYTES), 3);
