@@ -13,6 +13,7 @@ use crate::error::{Api, Error};
 use crate::hazard::{self, Range, Touch};
 use crate::latency;
 use crate::state::{self, Sim};
+use crate::stream_memory;
 
 /// Small blocks are handed out in multiples of this.
 const SMALL: u64 = 512;
@@ -268,7 +269,8 @@ pub fn alloc_pitch(
     pitch.set(row)
 }
 
-/// `cuMemFree_v2`: waits for all work of the block's context, as the driver does.
+/// `cuMemFree_v2`: waits for all work of the block's context, as the driver does, unless the
+/// memory is stream-ordered.
 pub fn free(pointer: u64) -> Api {
     if pointer == 0 {
         return Ok(());
@@ -281,6 +283,10 @@ pub fn free(pointer: u64) -> Api {
         return Err(Error::INVALID_VALUE);
     }
     let context = block.context;
+    if block.kind == Kind::Ordered {
+        stream_memory::free_behind_all(&mut sim, pointer, context);
+        return Ok(());
+    }
     let all = engine::all_of_context(&sim, context);
     engine::wait(&mut sim, &all);
     context::check_fault(&sim, context)?;

@@ -2,6 +2,8 @@
 
 use crate::abi::Out;
 use crate::capture;
+use crate::context::ContextId;
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::hazard::{Access, Range, Touch};
 use crate::memory::Kind;
@@ -51,8 +53,22 @@ pub fn free(pointer: u64, handle: usize) -> Api {
     if !matches!(block.kind, Kind::Ordered | Kind::Device) {
         return Err(Error::INVALID_VALUE);
     }
-    let touch = Touch { range: Range::new(pointer, block.bytes), access: Access::Write };
-    let what = format!("cuMemFreeAsync({pointer:#x})");
-    stream::submit(&mut sim, stream, Request::new(what, vec![touch], Work::Release(pointer)))
-        .map(drop)
+    let request = release_request("cuMemFreeAsync", pointer, block.bytes);
+    stream::submit(&mut sim, stream, request).map(drop)
+}
+
+fn release_request(name: &str, pointer: u64, bytes: u64) -> Request {
+    let touch = Touch { range: Range::new(pointer, bytes), access: Access::Write };
+    Request::new(format!("{name}({pointer:#x})"), vec![touch], Work::Release(pointer))
+}
+
+/// `cuMemFree` of stream-ordered memory: the host does not wait, as measured, but the release does,
+/// for all work of the context.
+pub fn free_behind_all(sim: &mut Sim, pointer: u64, context: ContextId) {
+    let Some(block) = sim.memory.at(pointer) else { return };
+    let request = release_request("cuMemFree", pointer, block.bytes);
+    let all = engine::all_of_context(sim, context);
+    let timeline = sim.engine.new_timeline(context);
+    engine::submit(sim, timeline, 0, all, request);
+    sim.engine.abandon(timeline);
 }

@@ -157,6 +157,22 @@ fn ordered_memory() {
     });
 }
 
+#[test]
+fn a_plain_free_of_ordered_memory_does_not_wait() {
+    passes(&[], |cuda| {
+        cuda.context();
+        let (stream, mut block) = (cuda.stream(), 0);
+        assert_eq!(cuda.cuMemAllocAsync(&mut block, BYTES, stream), 0);
+        cuda.fill(block, 1, stream);
+        assert_eq!(cuda.cuMemFree_v2(block), 0);
+        assert_eq!(cuda.cuStreamQuery(stream), NOT_READY);
+        assert_eq!(cuda.cuCtxSynchronize(), 0);
+        let (mut free, mut total) = (0, 0);
+        assert_eq!(cuda.cuMemGetInfo_v2(&mut free, &mut total), 0);
+        assert_eq!(free, total);
+    });
+}
+
 /// A kernel that spins until another thread submits something, while `cuMemFree` waits for it.
 #[test]
 fn a_free_stops_only_its_own_thread() {
