@@ -121,6 +121,11 @@ pub fn begin() -> &'static Options {
 
 /// Second half of the start: from here on the process knows of the pools.
 pub fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
+    tracing::info!(
+        "version {} serves this process, order {}",
+        env!("CARGO_PKG_VERSION"),
+        options.order.name(),
+    );
     // Handlers run in reverse order of registration. The driver's was registered by `cuInit`, which
     // has returned, so ours runs before it, while the driver still works; those of objects that the
     // program constructed before it used CUDA run after it, and find the pools closed.
