@@ -73,9 +73,13 @@ pub fn current(sim: &Sim) -> Api<ContextId> {
     }
 }
 
-/// A context's fault, if it has seen one.
+/// Fails once the host knows of a fault in a context.
 pub fn check_fault(sim: &Sim, id: ContextId) -> Api {
-    engine::fault_of(sim, id)
+    let context = sim.contexts.get(&id).ok_or(Error::CONTEXT_IS_DESTROYED)?;
+    match context.fault {
+        Some(Fault { error, known: true, .. }) => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// A context that exists: the given one, or for 0 the current one.

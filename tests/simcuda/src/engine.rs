@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Condvar;
 
 use crate::clock::{Clock, TimelineId};
-use crate::context::{Context, ContextId, Fault};
-use crate::error::{Api, Error};
+use crate::context::{ContextId, Fault};
 use crate::hazard::Operation;
 use crate::host_function;
 use crate::kernels;
@@ -216,15 +215,6 @@ fn note_event_times(sim: &mut Sim) {
         } else {
             engine.unfinished_events.insert(handle);
         }
-    }
-}
-
-/// Fails once the host knows of a fault in a context.
-pub fn fault_of(sim: &Sim, context: ContextId) -> Api {
-    match sim.contexts.get(&context) {
-        Some(Context { fault: Some(Fault { error, known: true, .. }), .. }) => Err(*error),
-        Some(_) => Ok(()),
-        None => Err(Error::CONTEXT_IS_DESTROYED),
     }
 }
 
