@@ -21,7 +21,8 @@ type GetProcAddressV2 =
 
 /// The driver library; `None` as long as the program has not loaded it.
 pub fn get() -> Option<&'static Libcuda> {
-    // Two threads may both find it. Neither waits for the other, which might hold the loader's lock.
+    // Two threads may both find it: neither waits for the other, which might hold the loader's
+    // lock.
     static LOADED: OnceBox<Libcuda> = OnceBox::new();
     LOADED.get_or_try_init(|| Libcuda::find().map(Box::new).ok_or(())).ok()
 }

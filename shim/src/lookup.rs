@@ -49,8 +49,8 @@ fn leads_to(driver: &Libcuda, row: &Row, found: usize) -> bool {
 }
 
 /// A variant that none of the rows knows. Where all variants tell the same whatever their
-/// arguments, so does this one; else it goes to the driver, and the order is told, unless nothing is
-/// lost by not knowing it.
+/// arguments, so does this one; else it goes to the driver, and the order is told, unless nothing
+/// is lost by not knowing it.
 fn substitute_unknown(name: &CStr, found: usize) -> usize {
     let retried = |row: &Row| matches!(row.what, What::Retried(..) | What::Untouched);
     if table::rows_of(name).all(retried) {

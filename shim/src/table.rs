@@ -210,8 +210,8 @@ watched! {
         cuMemcpyWithAttributesAsync_ptsz, cuMemcpy3DWithAttributesAsync,
         cuMemcpy3DWithAttributesAsync_ptsz, cuFabricCpyBatchAsync, cuFabricCpyBatchAsync_ptsz;
 
-    always(Ipc) => cuIpcGetMemHandle, cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2, cuIpcGetEventHandle,
-        cuIpcOpenEventHandle, cuLogicalEndpointCreate, cuLogicalEndpointImport;
+    always(Ipc) => cuIpcGetMemHandle, cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2,
+        cuIpcGetEventHandle, cuIpcOpenEventHandle, cuLogicalEndpointCreate, cuLogicalEndpointImport;
     always(ShareableHandle) => cuMemExportToShareableHandle, cuMemImportFromShareableHandle,
         cuMemPoolExportToShareableHandle, cuMemPoolImportFromShareableHandle,
         cuMemPoolExportPointer, cuMemPoolImportPointer;
@@ -241,8 +241,8 @@ watched! {
     when(predicate::asks_p2p_token_among, P2pToken) => cuPointerGetAttributes since 7000;
     always(P2pToken) => cuFlushGPUDirectRDMAWrites;
 
-    always(StreamWaitValue) => cuStreamWaitValue32, cuStreamWaitValue32_ptsz, cuStreamWaitValue32_v2,
-        cuStreamWaitValue32_v2_ptsz, cuStreamWaitValue64, cuStreamWaitValue64_ptsz,
+    always(StreamWaitValue) => cuStreamWaitValue32, cuStreamWaitValue32_ptsz,
+        cuStreamWaitValue32_v2, cuStreamWaitValue32_v2_ptsz, cuStreamWaitValue64, cuStreamWaitValue64_ptsz,
         cuStreamWaitValue64_v2, cuStreamWaitValue64_v2_ptsz, cuStreamBatchMemOp,
         cuStreamBatchMemOp_ptsz, cuStreamBatchMemOp_v2, cuStreamBatchMemOp_v2_ptsz,
         cuGraphAddBatchMemOpNode, cuGraphBatchMemOpNodeSetParams,

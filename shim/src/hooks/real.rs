@@ -45,8 +45,9 @@ impl Real {
     }
 }
 
-/// `rows of kind;`, then `symbol since version (arguments) = function(what it needs of them);` makes the exported
-/// function, which calls `function` with the real call as a closure, and the row of the table.
+/// Makes hooks, and the rows of the table for them. First `NAME of kind;` for the rows, then for
+/// each function `symbol since version (arguments) = module::function(what it needs of them);`:
+/// the exported function calls that one, with the real call as a closure in front.
 macro_rules! hooks {
     ($rows:ident of $what:path;
      $($symbol:ident since $since:literal ($($argument:ident: $type:ty),*)
