@@ -33,11 +33,16 @@ fn main() -> ExitCode {
         }
     }
     let gpu = if simulated { None } else { gpu::name() };
-    demo(gpu.as_deref());
-    ExitCode::SUCCESS
+    match demo(gpu.as_deref()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cargo demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn demo(gpu: Option<&str>) {
+fn demo(gpu: Option<&str>) -> Result<(), String> {
     let mut program = Victim::new("demo");
     program = match gpu {
         Some(_) => {
@@ -47,14 +52,14 @@ fn demo(gpu: Option<&str>) {
         None => program.env("SIMCUDA_LATENCY", "facts"),
     };
     let native = program.bare();
-    native.succeeded();
+    ended_well(&native)?;
 
     let mut running = program.start_pooled("");
     running.wait_for("held_bytes").signal(libc::SIGUSR1);
     let stats = running.wait_for_stats(|stats| stats.at("/reason") == "signal");
     let saved = save(&running.directory().join(format!("stats-{}.json", running.pid())));
     let pooled = running.finish();
-    pooled.succeeded();
+    ended_well(&pooled)?;
 
     print!("{}", report(gpu, &native, &pooled, &stats));
     match saved {
@@ -64,6 +69,15 @@ fn demo(gpu: Option<&str>) {
     println!(
         "\nPut it in front of a program of your own:\n\n  LD_PRELOAD={LIBCUPOOL} ./program\n  kill -USR1 PID"
     );
+    Ok(())
+}
+
+/// The program's own account of its failure, if it failed: a GPU may be full, for instance.
+fn ended_well(output: &Output) -> Result<(), String> {
+    match output.code {
+        Some(0) => Ok(()),
+        _ => Err(format!("{}: {}", output.label, output.stderr.trim_end())),
+    }
 }
 
 fn report(gpu: Option<&str>, native: &Output, pooled: &Output, stats: &Stats) -> String {
@@ -80,8 +94,7 @@ fn report(gpu: Option<&str>, native: &Output, pooled: &Output, stats: &Stats) ->
          {place}\n\n  {:34}{:>13} {:>13}\n",
         "", "native", "cupool"
     );
-    let times =
-        [("pair_us", "cudaMalloc + cudaFree, each pair"), ("step_us", "a step of the program")];
+    let times = [("pair_us", "allocation + free, each pair"), ("step_us", "a step of the program")];
     for (key, label) in times {
         let (before, after) = (figure(native, key), figure(pooled, key));
         text += &format!(
