@@ -13,6 +13,7 @@ same! {
     python_ctypes: Victim::new("ctypes_driver.py"), ALL;
     get_proc_address: Victim::new("get_proc_address"), &["order:auto"];
     runtime_entry_point: Victim::new("entry_point"), ALL;
+    two_runtimes_in_one_process: Victim::new("two_runtimes"), ALL;
     another_preloaded_library_and_the_runtime:
         Victim::new("between_runtime").preload("between.so"), &["order:auto"];
     another_preloaded_library_and_the_driver:
@@ -62,7 +63,7 @@ fn unsuffixed_names() {
 /// Drivers of other versions have fewer functions: the program gets what it can.
 #[test]
 fn older_drivers() {
-    for version in ["11040", "12000", "12040"] {
+    for version in ["10020", "11020", "11040", "12000", "12040"] {
         runs_alike(&Victim::new("runtime_static").env("SIMCUDA_DRIVER_VERSION", version), ALL);
         runs_alike(&Victim::new("driver").env("SIMCUDA_DRIVER_VERSION", version), &["order:auto"]);
     }

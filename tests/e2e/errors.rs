@@ -41,6 +41,45 @@ fn a_fault_surfaces_at_the_next_call_that_waits() {
     }
 }
 
+/// The pool's own driver calls may fail for reasons of the driver: the program must not notice.
+#[test]
+fn failures_of_the_pools_own_calls_stay_unnoticed() {
+    let bare = Victim::new("runtime_static").bare();
+    let functions = [
+        "cuCtxRecordEvent",
+        "cuCtxWaitEvent",
+        "cuEventCreate",
+        "cuEventQuery",
+        "cuEventSynchronize",
+        "cuMemFree",
+        "cuThreadExchangeStreamCaptureMode",
+        "cuDeviceGetName",
+        "cuDeviceGetAttribute",
+    ];
+    let mut noticed = Vec::new();
+    for fault in functions.iter().flat_map(|name| [1, 5].map(|call| format!("{name}:{call}=999"))) {
+        for options in ["order:fence,max_idle:1M", "order:lazy"] {
+            let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", &fault);
+            let pooled = victim.pooled(options);
+            if pooled.stdout != bare.stdout {
+                noticed.push(format!("{fault}\n{}", pooled.report()));
+            }
+        }
+    }
+    assert!(noticed.is_empty(), "{}", noticed.join("\n"));
+}
+
+/// The driver runs out of memory once, though there is some: another process may have had it.
+#[test]
+fn a_passing_lack_of_memory_is_retried() {
+    // After this many misses of other sizes there is something to give back.
+    let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemAlloc:5=2");
+    assert_eq!(victim.bare().code, Some(1));
+    let pooled = victim.pooled("order:auto");
+    assert!(pooled.succeeded().stats().sum("/num_alloc_retries") > 0, "{}", pooled.report());
+    assert_eq!(pooled.stats().sum("/num_ooms"), 0, "{}", pooled.report());
+}
+
 /// What the driver refuses, the pool refuses with the driver's code, and goes on.
 #[test]
 fn a_scripted_failure_of_the_driver_reaches_the_program() {

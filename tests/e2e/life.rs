@@ -5,6 +5,7 @@ use cupool_tests::{LIBCUPOOL, SIMCUDA_DIR, VICTIMS_DIR, Victim};
 use crate::{ALL, same};
 
 same! {
+    freed_where_another_context_is_current: Victim::new("foreign_free"), ALL;
     contexts_destroyed_with_cached_blocks: Victim::new("context_destroy"), ALL;
     the_device_is_reset: Victim::new("device_reset"), ALL;
     the_primary_context_is_released: Victim::new("primary_release"), ALL;

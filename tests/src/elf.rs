@@ -14,8 +14,6 @@ pub struct Elf {
     pub needed: Vec<String>,
     /// Symbols it defines for others.
     pub exports: Vec<String>,
-    /// Symbols it takes from others.
-    pub imports: Vec<String>,
 }
 
 impl Elf {
@@ -32,16 +30,11 @@ impl Elf {
 
 fn parse(data: &[u8]) -> object::Result<Elf> {
     let file = ElfFile64::<Endianness>::parse(data)?;
-    let names = |defined: bool| {
-        let symbols = file.dynamic_symbols().filter(|symbol| symbol.is_undefined() != defined);
-        let mut names: Vec<String> =
-            symbols.filter_map(|symbol| Some(symbol.name().ok()?.to_owned())).collect();
-        names.retain(|name| !name.is_empty());
-        names.sort();
-        names.dedup();
-        names
-    };
-    Ok(Elf { needed: needed(data)?, exports: names(true), imports: names(false) })
+    let defined = file.dynamic_symbols().filter(|symbol| !symbol.is_undefined());
+    let names = defined.filter_map(|symbol| Some(symbol.name().ok()?.to_owned()));
+    let mut exports: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+    exports.sort();
+    Ok(Elf { needed: needed(data)?, exports })
 }
 
 fn needed(data: &[u8]) -> object::Result<Vec<String>> {

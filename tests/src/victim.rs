@@ -1,7 +1,6 @@
 //! How a program is started: with the simulated driver, with or without cupool in front.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -142,11 +141,6 @@ impl Victim {
             None => format!("{} bare", self.name),
         };
         Running::start(label, command, self.setup, self.limit, directory)
-    }
-
-    /// Whether both the program and the C library it needs are there to run.
-    pub fn exists(&self) -> bool {
-        fs::metadata(&self.program).is_ok()
     }
 }
 
