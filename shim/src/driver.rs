@@ -119,7 +119,8 @@ impl Driver for RealDriver {
 
     fn device_facts(&self, device: Device) -> Result<DeviceFacts, DriverError> {
         let mut name = [0; 256];
-        call!(self, cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int - 1, device.0))?;
+        // For people only: without it the name is empty.
+        let _ = call!(self, cuDeviceGetName(name.as_mut_ptr(), name.len() as c_int - 1, device.0));
         let mut total = 0;
         call!(self, cuDeviceTotalMem_v2(&raw mut total, device.0))?;
         let attribute = |attribute| {
