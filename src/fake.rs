@@ -89,6 +89,10 @@ impl FakeDriver {
         self.inside.lock().memory.values().sum()
     }
 
+    pub(crate) fn count_live(&self) -> usize {
+        self.inside.lock().memory.len()
+    }
+
     pub(crate) fn invalidated(&self) -> bool {
         self.inside.lock().invalidated
     }

@@ -7,8 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, Evicted, Grown, Returned, Token, Trimmed};
-use crate::driver::{Context, Current, Device, DeviceFacts, Driver, DriverError, Event, Relaxed};
+use crate::backing::{Backing, Block, Token, Trimmed};
+use crate::driver::{
+    Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed,
+};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
 use crate::stats::{Counters, Kept, PoolSnapshot};
 
@@ -40,21 +42,12 @@ pub struct Pool<D: Driver> {
     pub fences: Fences,
     backing: Box<dyn Backing<D>>,
     backing_reason: String,
-    counters: Mutex<Counters>,
     deferred: Mutex<Deferred>,
     has_deferred: AtomicBool,
     /// Who works in the context on the pool's own account.
     pub lease: Lease,
     /// Bytes that may stay idle.
     budget: u64,
-}
-
-/// What a free asks for.
-pub struct Given {
-    /// What came back.
-    pub returned: Returned,
-    /// Whether more is idle than may be.
-    pub over_budget: bool,
 }
 
 impl<D: Driver> Pool<D> {
@@ -75,7 +68,6 @@ impl<D: Driver> Pool<D> {
             fences: Fences::new(context),
             backing: backing.0,
             backing_reason: backing.1,
-            counters: Mutex::default(),
             deferred: Mutex::default(),
             has_deferred: AtomicBool::new(false),
             lease: Lease::default(),
@@ -111,34 +103,7 @@ impl<D: Driver> Pool<D> {
                 }
             }
         }
-        let mut counters = self.counters.lock();
-        counters.hits += 1;
-        counters.hand_out(block.bytes, bytes);
         Some(block)
-    }
-
-    /// Fresh memory for `bytes`, with whatever stale records stood in its place.
-    ///
-    /// # Errors
-    /// Those of the driver.
-    pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Evicted), DriverError> {
-        let Grown { block, reserved, evicted } = self.backing.grow(driver, bytes)?;
-        let mut counters = self.counters.lock();
-        counters.misses += 1;
-        counters.num_device_alloc += 1;
-        counters.segment.add(1);
-        counters.reserved_bytes.add(reserved);
-        counters.hand_out(block.bytes, bytes);
-        counters.strike(&evicted);
-        drop(counters);
-        Ok((block, evicted))
-    }
-
-    /// Takes out of the books what the driver handed out to somebody else.
-    pub fn evict(&self, block: Block) -> Evicted {
-        let evicted = self.backing.evict(block.ptr, block.bytes);
-        self.counters.lock().strike(&evicted);
-        evicted
     }
 
     /// Puts whatever is submitted to the context from now on behind what was submitted before. The
@@ -171,26 +136,22 @@ impl<D: Driver> Pool<D> {
     fn synchronize(&self, driver: &D, captures: &Captures) -> Result<Ordered, DriverError> {
         let ordered = self.fences.synchronize(driver, captures)?;
         if ordered != Ordered::Captured {
-            self.counters.lock().host_syncs += 1;
+            self.count(|counters| counters.host_syncs += 1);
         }
         Ok(ordered)
     }
 
-    /// Takes back an ordered block.
-    pub fn give(&self, token: Token, stamp: Stamp) -> Given {
-        let (returned, idle) = self.backing.give(token, stamp);
-        self.counters.lock().take_back(returned);
-        Given { returned, over_budget: idle > self.budget }
+    /// Takes back an ordered block. True if more is idle now than may be.
+    pub fn give(&self, token: Token, stamp: Stamp) -> bool {
+        self.backing.give(token, stamp) > self.budget
     }
 
     /// Takes back a block that was freed during a capture.
     pub fn defer(&self, token: Token) {
-        let returned = self.backing.peek(token);
+        self.backing.set_aside(token);
         let mut deferred = self.deferred.lock();
         deferred.captured.push(token);
         self.has_deferred.store(true, Ordering::Release);
-        drop(deferred);
-        self.counters.lock().take_back(returned);
     }
 
     /// The last capture of the process has ended.
@@ -253,7 +214,7 @@ impl<D: Driver> Pool<D> {
     pub fn settle(&self, driver: &D) -> Result<(), DriverError> {
         if self.fences.completed() < self.fences.placed() {
             self.fences.wait(driver)?;
-            self.counters.lock().host_syncs += 1;
+            self.count(|counters| counters.host_syncs += 1);
         }
         Ok(())
     }
@@ -268,14 +229,9 @@ impl<D: Driver> Pool<D> {
             return Trimmed { kept, ..Trimmed::default() };
         };
         let mut trimmed = self.backing.trim(driver, keep);
-        let mut counters = self.counters.lock();
-        counters.num_device_free += trimmed.calls;
-        counters.segment.sub(trimmed.segments);
-        counters.reserved_bytes.sub(trimmed.released);
-        drop(counters);
-        let deferred = self.deferred_bytes();
-        if deferred > 0 {
-            trimmed.kept.push(Kept { bytes: deferred, why: "freed during a stream capture" });
+        let aside = self.backing.aside();
+        if aside > 0 {
+            trimmed.kept.push(Kept { bytes: aside, why: "freed during a stream capture" });
         }
         trimmed
     }
@@ -285,40 +241,33 @@ impl<D: Driver> Pool<D> {
         self.trim(driver, self.budget);
     }
 
-    /// Gives a block in the program's hands straight back to the driver.
-    ///
-    /// # Errors
-    /// Those of the driver.
-    pub fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError> {
-        let returned = self.backing.peek(token);
-        self.backing.dispose(driver, token)?;
-        let mut counters = self.counters.lock();
-        counters.take_back(returned);
-        counters.num_device_free += 1;
-        counters.segment.sub(1);
-        counters.reserved_bytes.sub(returned.bytes);
-        Ok(())
-    }
-
     /// Bytes reserved and not in the program's hands.
     pub fn idle(&self) -> u64 {
-        self.backing.idle() + self.deferred_bytes()
-    }
-
-    fn deferred_bytes(&self) -> u64 {
-        let deferred = self.deferred.lock();
-        let behind = deferred.behind.iter().flat_map(|(_, tokens)| tokens);
-        deferred.captured.iter().chain(behind).map(|&t| self.backing.peek(t).bytes).sum()
+        self.backing.idle() + self.backing.aside()
     }
 
     /// Changes the counters.
-    pub fn count(&self, change: impl FnOnce(&mut Counters)) {
-        change(&mut self.counters.lock());
+    pub fn count(&self, mut change: impl FnMut(&mut Counters)) {
+        self.backing.count(&mut change);
     }
 
     /// The pool as it is.
     pub fn snapshot(&self) -> PoolSnapshot {
-        let mut counters = self.counters.lock().clone();
+        let mut counters = Counters::default();
+        self.count(|current| counters = current.clone());
+        self.describe(counters, true)
+    }
+
+    /// The context has ended: forgets everything. Gives the starts of the blocks that the program
+    /// held, and the pool as it was.
+    pub fn end(&self) -> (Vec<DevicePtr>, PoolSnapshot) {
+        let (held, counters) = self.backing.end();
+        *self.deferred.lock() = Deferred::default();
+        self.has_deferred.store(false, Ordering::Release);
+        (held, self.describe(counters, false))
+    }
+
+    fn describe(&self, mut counters: Counters, alive: bool) -> PoolSnapshot {
         counters.fences = self.fences.count();
         PoolSnapshot {
             device: self.device.0,
@@ -326,7 +275,7 @@ impl<D: Driver> Pool<D> {
             uuid: self.facts.uuid.clone(),
             total_bytes: self.facts.total_bytes,
             context: self.context.0,
-            alive: true,
+            alive,
             backing: self.backing.name(),
             backing_reason: self.backing_reason.clone(),
             counters,

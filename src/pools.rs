@@ -3,22 +3,22 @@
 //! This is what the hooks call. Everything that is not a pool's goes to the driver untouched.
 
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, Evicted, Exact, Token, round_up};
+use crate::backing::{Backing, Block, Exact, Token, round_up};
 use crate::config::Options;
 use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed, Stream};
 use crate::order::{Captures, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
 use crate::stats::{FlushReason, PoolSnapshot, Snapshot};
+use table::{Found, Table};
 
 mod flush;
+mod table;
 
 /// One in so many calls is timed: a look at the clock costs as much as a third of a hit. Odd, so
 /// that a thread which allocates and frees in turn has both of them timed.
@@ -41,9 +41,7 @@ pub struct Pools<D: Driver> {
     options: Options,
     /// Tells this instance from others in the same thread.
     id: u32,
-    table: ArcSwap<Vec<Arc<Pool<D>>>>,
-    /// Held while the table changes.
-    changing: Mutex<u32>,
+    table: Table<D>,
     blocks: PtrMap,
     mode: ModeSwitch,
     captures: Captures,
@@ -77,8 +75,7 @@ impl<D: Driver> Pools<D> {
             driver,
             options: options.clone(),
             id: INSTANCES.fetch_add(1, Ordering::Relaxed) + 1,
-            table: ArcSwap::default(),
-            changing: Mutex::new(0),
+            table: Table::default(),
             blocks: PtrMap::default(),
             captures: Captures::default(),
             owing: AtomicBool::new(false),
@@ -121,23 +118,17 @@ impl<D: Driver> Pools<D> {
         };
         self.count_thread();
         let started = sample();
-        let table = self.table.load();
-        let found = table.iter().find(|pool| pool.context == context);
-        let made;
-        let pool = match found {
+        let pool = match self.table.of_context(context) {
             Some(pool) => pool,
-            None => {
-                made = self.add_pool(context)?;
-                &made
-            }
+            None => self.add_pool(context)?,
         };
         let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), bytes) {
             Some(block) => block,
-            None => self.grow(pool, bytes)?,
+            None => self.grow(&pool, bytes)?,
         };
         if !PtrMap::covers(block.ptr) {
             // Not aligned as CUDA promises: not for us.
-            pool.dispose(&self.driver, block.token)?;
+            pool.backing().dispose(&self.driver, block.token)?;
             return self.driver.allocate(bytes);
         }
         self.blocks.insert(block.ptr, Entry { pool: pool.number, token: block.token.0 });
@@ -155,13 +146,12 @@ impl<D: Driver> Pools<D> {
     pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let Some(entry) = self.blocks.take(ptr) else { return self.free_unknown(ptr) };
         let token = Token(entry.token);
-        let table = self.table.load();
-        let Some(pool) = table.iter().find(|pool| pool.number == entry.pool) else {
+        let Some(pool) = self.table.of_number(entry.pool) else {
             return self.driver.free(ptr);
         };
         match self.phase() {
             Phase::Open => {}
-            Phase::Closed => return pool.dispose(&self.driver, token),
+            Phase::Closed => return pool.backing().dispose(&self.driver, token),
             Phase::Retired => return Ok(()),
         }
         self.count_thread();
@@ -172,7 +162,7 @@ impl<D: Driver> Pools<D> {
                 if mode == Mode::Fence && !self.owing.load(Ordering::Relaxed) {
                     self.owing.store(true, Ordering::Release);
                 }
-                if pool.give(token, stamp).over_budget {
+                if pool.give(token, stamp) {
                     pool.trim_to_budget(&self.driver);
                 }
             }
@@ -193,7 +183,7 @@ impl<D: Driver> Pools<D> {
     fn free_unknown(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         // A block that was freed before is still an allocation for the driver, which must not take
         // it from under the pool.
-        if ptr.0 != 0 && self.table.load().iter().any(|pool| pool.backing().owns(ptr)) {
+        if ptr.0 != 0 && self.table.all().iter().any(|pool| pool.backing().owns(ptr)) {
             return Err(DriverError::INVALID_VALUE);
         }
         self.driver.free(ptr)
@@ -204,31 +194,31 @@ impl<D: Driver> Pools<D> {
     /// # Errors
     /// `NOT_FOUND`, as the driver's, where the program has no block any more but the pool has.
     pub fn address_range(&self, ptr: DevicePtr) -> Option<Result<(DevicePtr, u64), DriverError>> {
-        let table = self.table.load();
-        let pool = table.iter().find(|pool| pool.backing().owns(ptr))?;
+        let pools = self.table.all();
+        let pool = pools.iter().find(|pool| pool.backing().owns(ptr))?;
         Some(pool.backing().find(ptr).ok_or(DriverError::NOT_FOUND))
     }
 
     /// Idle bytes of all pools.
     pub fn idle_bytes(&self) -> u64 {
-        self.table.load().iter().map(|pool| pool.idle()).sum()
+        self.table.all().iter().map(|pool| pool.idle()).sum()
     }
 
     fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
         let _relaxed = Relaxed::enter(&self.driver);
-        let (block, evicted) = match pool.grow(&self.driver, bytes) {
+        let (block, stale) = match pool.backing().grow(&self.driver, bytes) {
             // What the device cannot hold is not worth everybody's cache.
             Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
                 match self.grow_after_flush(pool, bytes)? {
                     Regained::Reused(block) => return Ok(block),
-                    Regained::Grown(block, evicted) => (block, evicted),
+                    Regained::Grown(block, stale) => (block, stale),
                 }
             }
             other => other?,
         };
-        self.strike(&evicted);
-        for other in self.table.load().iter().filter(|other| other.number != pool.number) {
-            self.strike(&other.evict(block));
+        self.strike(stale);
+        for other in self.table.all().iter().filter(|other| other.number != pool.number) {
+            self.strike(other.backing().evict(block.ptr, block.bytes));
         }
         Ok(block)
     }
@@ -243,8 +233,8 @@ impl<D: Driver> Pools<D> {
             return Ok(Regained::Reused(block));
         }
         self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
-        match pool.grow(&self.driver, bytes) {
-            Ok((block, evicted)) => Ok(Regained::Grown(block, evicted)),
+        match pool.backing().grow(&self.driver, bytes) {
+            Ok((block, stale)) => Ok(Regained::Grown(block, stale)),
             Err(error) => {
                 if error == DriverError::OUT_OF_MEMORY {
                     pool.count(|counters| counters.num_ooms += 1);
@@ -255,13 +245,13 @@ impl<D: Driver> Pools<D> {
     }
 
     /// Forgets blocks that the program held where the driver now has something else.
-    fn strike(&self, evicted: &Evicted) {
-        for &(ptr, _) in &evicted.live {
+    fn strike(&self, stale: Vec<DevicePtr>) {
+        for ptr in stale {
             self.blocks.take(ptr);
         }
     }
 
-    fn add_pool(&self, context: Context) -> Result<Arc<Pool<D>>, DriverError> {
+    fn add_pool(&self, context: Context) -> Result<Found<'_, D>, DriverError> {
         // Asked before the lock: no driver call is made under it.
         let _relaxed = Relaxed::enter(&self.driver);
         let device = self.driver.context_device()?;
@@ -271,19 +261,11 @@ impl<D: Driver> Pools<D> {
             self.sign(Sign::PageableAccess);
         }
         let budget = self.options.max_idle.of(facts.total_bytes);
-        let mut last = self.changing.lock();
-        let table = self.table.load_full();
-        if let Some(pool) = table.iter().find(|pool| pool.context == context) {
-            return Ok(pool.clone());
-        }
-        *last = last.wrapping_add(1).max(1);
-        let backing: Box<dyn Backing<D>> = Box::new(Exact::new());
-        let reason = "the only one so far".to_owned();
-        let pool = Arc::new(Pool::new(*last, context, device, facts, (backing, reason), budget));
-        let mut pools = Vec::clone(&table);
-        pools.push(pool.clone());
-        self.table.store(Arc::new(pools));
-        Ok(pool)
+        Ok(self.table.add(context, |number| {
+            let backing: Box<dyn Backing<D>> = Box::new(Exact::new());
+            let reason = "the only one so far".to_owned();
+            Pool::new(number, context, device, facts, (backing, reason), budget)
+        }))
     }
 
     /// The calling thread uses CUDA: the second one to do so is a sign.
@@ -321,7 +303,7 @@ impl<D: Driver> Pools<D> {
             return;
         }
         self.owing.store(false, Ordering::Release);
-        for pool in self.table.load().iter() {
+        for pool in self.table.all() {
             // A fault shows in the call that is about to be made.
             let _ = pool.settle(&self.driver);
         }
@@ -329,7 +311,15 @@ impl<D: Driver> Pools<D> {
 
     /// Runs begin-capture of `stream`, `call`, and gives its `CUresult`.
     pub fn begin_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
-        self.captures.begin(stream, call)
+        self.captures.announce(stream);
+        for pool in self.table.all() {
+            pool.fences.pass();
+        }
+        let result = call();
+        if result != 0 && self.captures.forget(stream) {
+            self.captures_ended();
+        }
+        result
     }
 
     /// Runs end-capture of `stream`, `call`, and gives its `CUresult`.
@@ -351,7 +341,7 @@ impl<D: Driver> Pools<D> {
     }
 
     fn captures_ended(&self) {
-        for pool in self.table.load().iter() {
+        for pool in self.table.all() {
             pool.captures_ended(&self.driver, &self.captures);
         }
     }
@@ -360,7 +350,7 @@ impl<D: Driver> Pools<D> {
     /// its `CUresult`. What is owed is paid first, and no flush works in the context any more.
     pub fn end_context(&self, context: Context, call: impl FnOnce() -> i32) -> i32 {
         self.settle();
-        let pool = self.table.load().iter().find(|pool| pool.context == context).cloned();
+        let pool = self.table.of_context(context);
         if let Some(pool) = &pool {
             pool.lease.revoke();
         }
@@ -376,22 +366,9 @@ impl<D: Driver> Pools<D> {
     pub fn context_ended(&self, context: Context) {
         let _ =
             self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
-        let mut gone = None;
-        {
-            let _changing = self.changing.lock();
-            let mut pools = Vec::clone(&self.table.load_full());
-            if let Some(at) = pools.iter().position(|pool| pool.context == context) {
-                gone = Some(pools.remove(at));
-                self.table.store(Arc::new(pools));
-            }
-        }
-        let Some(pool) = gone else { return };
-        for ptr in pool.backing().live() {
-            self.blocks.take(ptr);
-        }
-        let mut snapshot = pool.snapshot();
-        snapshot.alive = false;
-        snapshot.counters.end();
+        let Some(pool) = self.table.remove(context) else { return };
+        let (held, snapshot) = pool.end();
+        self.strike(held);
         let mut ended = self.ended.lock();
         match ended.iter_mut().find(|other| other.device == snapshot.device) {
             Some(other) => other.counters.absorb(&snapshot.counters),
@@ -401,7 +378,7 @@ impl<D: Driver> Pools<D> {
 
     /// Everything at this moment.
     pub fn snapshot(&self) -> Snapshot {
-        let mut pools: Vec<_> = self.table.load().iter().map(|pool| pool.snapshot()).collect();
+        let mut pools: Vec<_> = self.table.all().iter().map(|pool| pool.snapshot()).collect();
         pools.extend(self.ended.lock().iter().cloned());
         Snapshot {
             order: self.mode.mode().name(),
@@ -415,7 +392,7 @@ impl<D: Driver> Pools<D> {
 
     /// Peaks start again from now.
     pub fn reset_peaks(&self) {
-        for pool in self.table.load().iter() {
+        for pool in self.table.all() {
             pool.count(|counters| counters.reset_peaks());
         }
         for ended in self.ended.lock().iter_mut() {
@@ -442,7 +419,7 @@ impl<D: Driver> Pools<D> {
 /// Memory found after all.
 enum Regained {
     Reused(Block),
-    Grown(Block, Evicted),
+    Grown(Block, Vec<DevicePtr>),
 }
 
 fn sample() -> Option<Instant> {

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::sizes::largest_fit;
-use super::{Backing, Block, Evicted, Grown, Returned, Token, Trimmed};
+use super::{Backing, Block, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
-use crate::stats::Kept;
+use crate::stats::{Counters, Kept};
 
 /// No block: the end of a list.
 const NONE: u32 = u32::MAX;
@@ -19,6 +19,8 @@ const NONE: u32 = u32::MAX;
 enum Life {
     /// In the program's hands.
     Live,
+    /// Taken back, but nothing orders it yet.
+    Aside,
     /// Idle: on the list and in the index.
     Idle,
     /// On its way back to the driver.
@@ -53,9 +55,15 @@ struct Books {
     oldest: u32,
     newest: u32,
     idle: u64,
+    aside: u64,
+    counters: Counters,
 }
 
 impl Books {
+    fn empty() -> Self {
+        Self { oldest: NONE, newest: NONE, ..Self::default() }
+    }
+
     fn enlist(&mut self, at: u32) {
         let newest = self.newest;
         let record = &mut self.records[at as usize];
@@ -111,31 +119,34 @@ impl Books {
     }
 
     /// Strikes every record that overlaps what the driver handed out.
-    fn make_room(&mut self, ptr: DevicePtr, bytes: u64) -> Evicted {
-        let mut evicted = Evicted::default();
+    fn make_room(&mut self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr> {
+        let mut held = Vec::new();
         let end = DevicePtr(ptr.0.saturating_add(bytes));
         while let Some((&start, &at)) = self.by_address.range(..end).next_back() {
             let record = self.records[at as usize];
             if start.0 + record.bytes <= ptr.0 {
                 break;
             }
-            if record.life == Life::Leaving {
-                // Just taken back by the driver; who sent it away strikes the rest.
-                self.by_address.remove(&start);
-                continue;
+            match record.life {
+                Life::Leaving => {
+                    // Just taken back by the driver; who sent it away strikes the rest.
+                    self.by_address.remove(&start);
+                    continue;
+                }
+                Life::Live => {
+                    self.counters.take_back(record.bytes, record.requested);
+                    held.push(start);
+                }
+                Life::Aside => self.aside -= record.bytes,
+                Life::Idle | Life::Vacant => {
+                    self.unindex(at);
+                    self.delist(at);
+                }
             }
-            if record.life == Life::Live {
-                let returned = Returned { bytes: record.bytes, requested: record.requested };
-                evicted.live.push((start, returned));
-            } else {
-                self.unindex(at);
-                self.delist(at);
-            }
-            evicted.reserved += record.bytes;
-            evicted.segments += 1;
+            self.counters.release(record.bytes);
             self.vacate(at);
         }
-        evicted
+        held
     }
 
     fn enter(&mut self, record: Record) -> u32 {
@@ -162,7 +173,7 @@ pub struct Exact {
 impl Exact {
     /// Nothing reserved yet.
     pub fn new() -> Self {
-        Self { books: Mutex::new(Books { oldest: NONE, newest: NONE, ..Books::default() }) }
+        Self { books: Mutex::new(Books::empty()) }
     }
 }
 
@@ -195,43 +206,53 @@ impl<D: Driver> Backing<D> for Exact {
         let record = &mut books.records[at as usize];
         record.life = Life::Live;
         record.requested = bytes;
+        books.counters.hits += 1;
+        books.counters.hand_out(record.bytes, bytes);
         Some(Block { ptr: record.ptr, bytes: record.bytes, token: Token(at), stamp: record.stamp })
     }
 
-    fn grow(&self, driver: &D, bytes: u64) -> Result<Grown, DriverError> {
+    fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
         let class = super::round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
         let ptr = driver.allocate(class)?;
+        let stamp = Stamp::QUIESCED;
         let record = Record {
             ptr,
             bytes: class,
             requested: bytes,
-            stamp: Stamp::QUIESCED,
+            stamp,
             life: Life::Live,
             older: NONE,
             newer: NONE,
         };
-        let (at, evicted) = {
-            let mut books = self.books.lock();
-            let evicted = books.make_room(ptr, class);
-            (books.enter(record), evicted)
-        };
-        let block = Block { ptr, bytes: class, token: Token(at), stamp: Stamp::QUIESCED };
-        Ok(Grown { block, reserved: class, evicted })
+        let mut books = self.books.lock();
+        let held = books.make_room(ptr, class);
+        let at = books.enter(record);
+        books.counters.misses += 1;
+        books.counters.reserve(class);
+        books.counters.hand_out(class, bytes);
+        Ok((Block { ptr, bytes: class, token: Token(at), stamp }, held))
     }
 
-    fn give(&self, token: Token, stamp: Stamp) -> (Returned, u64) {
-        let mut books = self.books.lock();
+    fn give(&self, token: Token, stamp: Stamp) -> u64 {
+        let mut guard = self.books.lock();
+        let books = &mut *guard;
         let record = &mut books.records[token.0 as usize];
         record.stamp = stamp;
-        let returned = Returned { bytes: record.bytes, requested: record.requested };
+        match record.life {
+            Life::Aside => books.aside -= record.bytes,
+            _ => books.counters.take_back(record.bytes, record.requested),
+        }
         books.enlist(token.0);
-        (returned, books.idle)
+        books.idle
     }
 
-    fn peek(&self, token: Token) -> Returned {
-        let books = self.books.lock();
-        let record = &books.records[token.0 as usize];
-        Returned { bytes: record.bytes, requested: record.requested }
+    fn set_aside(&self, token: Token) {
+        let mut guard = self.books.lock();
+        let books = &mut *guard;
+        let record = &mut books.records[token.0 as usize];
+        record.life = Life::Aside;
+        books.aside += record.bytes;
+        books.counters.take_back(record.bytes, record.requested);
     }
 
     fn trim(&self, driver: &D, keep: u64) -> Trimmed {
@@ -252,11 +273,11 @@ impl<D: Driver> Backing<D> for Exact {
             // cuMemFree waits for the work that may still touch the block, so no fence is looked at.
             let result = driver.free(record.ptr);
             let mut books = self.books.lock();
-            trimmed.calls += 1;
+            books.counters.num_device_free += 1;
             match result {
                 Ok(()) => {
                     books.vacate(at);
-                    trimmed.segments += 1;
+                    books.counters.release(record.bytes);
                     trimmed.released += record.bytes;
                 }
                 // The context is broken or gone; the record stays in `Leaving`, where nobody finds it.
@@ -270,15 +291,24 @@ impl<D: Driver> Backing<D> for Exact {
     }
 
     fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError> {
-        let ptr = {
+        let record = {
             let mut books = self.books.lock();
             let record = &mut books.records[token.0 as usize];
             record.life = Life::Leaving;
-            record.ptr
+            *record
         };
-        driver.free(ptr)?;
-        self.books.lock().vacate(token.0);
-        Ok(())
+        let result = driver.free(record.ptr);
+        let mut books = self.books.lock();
+        books.counters.num_device_free += 1;
+        match result {
+            Ok(()) => {
+                books.counters.take_back(record.bytes, record.requested);
+                books.counters.release(record.bytes);
+                books.vacate(token.0);
+            }
+            Err(_) => books.records[token.0 as usize].life = Life::Live,
+        }
+        result
     }
 
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
@@ -295,17 +325,27 @@ impl<D: Driver> Backing<D> for Exact {
         below.is_some_and(|(start, &at)| ptr.0 - start.0 < books.records[at as usize].bytes)
     }
 
-    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted {
+    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr> {
         self.books.lock().make_room(ptr, bytes)
-    }
-
-    fn live(&self) -> Vec<DevicePtr> {
-        let books = self.books.lock();
-        books.records.iter().filter(|r| r.life == Life::Live).map(|r| r.ptr).collect()
     }
 
     fn idle(&self) -> u64 {
         self.books.lock().idle
+    }
+
+    fn aside(&self) -> u64 {
+        self.books.lock().aside
+    }
+
+    fn count(&self, change: &mut dyn FnMut(&mut Counters)) {
+        change(&mut self.books.lock().counters);
+    }
+
+    fn end(&self) -> (Vec<DevicePtr>, Counters) {
+        let mut books = std::mem::replace(&mut *self.books.lock(), Books::empty());
+        books.counters.end();
+        let live = books.records.iter().filter(|record| record.life == Life::Live);
+        (live.map(|record| record.ptr).collect(), books.counters)
     }
 }
 

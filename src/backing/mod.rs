@@ -2,7 +2,8 @@
 //!
 //! A backing owns the memory of one context: what is in the program's hands and what is idle. It
 //! keeps its own lock, and never holds it across a driver call: it decides under the lock, calls
-//! without it, and enters the outcome under it again.
+//! without it, and enters the outcome under it again. The pool's figures are kept under the same
+//! lock, since every change of theirs is a change of the books too.
 
 mod exact;
 mod sizes;
@@ -12,7 +13,7 @@ pub use sizes::{GRANULE, round_up};
 
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
-use crate::stats::Kept;
+use crate::stats::{Counters, Kept};
 
 /// Names a block within its backing while the program holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,35 +32,11 @@ pub struct Block {
     pub stamp: Stamp,
 }
 
-/// Fresh memory.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Grown {
-    /// The block that was asked for.
-    pub block: Block,
-    /// What was newly reserved for it, in bytes.
-    pub reserved: u64,
-    /// Stale records that stood where the driver put it.
-    pub evicted: Evicted,
-}
-
-/// A block that came back.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Returned {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// What the program had asked for, in bytes.
-    pub requested: u64,
-}
-
 /// What a trim did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trimmed {
     /// Bytes given back to the driver.
     pub released: u64,
-    /// Reservations that ended.
-    pub segments: u64,
-    /// Driver calls made for it.
-    pub calls: u64,
     /// What stayed although it was to go, and why.
     pub kept: Vec<Kept>,
 }
@@ -72,18 +49,19 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// Idle memory for `bytes`, whose stamp is not after `horizon`. Calls no driver.
     fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block>;
 
-    /// Fresh memory for `bytes` from the driver, in the current context.
+    /// Fresh memory for `bytes` from the driver, in the current context, and the program's blocks
+    /// whose records turned out to be stale: they stood where the driver put it.
     ///
     /// # Errors
     /// Those of the driver, `OUT_OF_MEMORY` above all.
-    fn grow(&self, driver: &D, bytes: u64) -> Result<Grown, DriverError>;
+    fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError>;
 
-    /// Takes a block back; idle from now on, to be used again behind fence `stamp`. The second
-    /// value is how many bytes are idle now.
-    fn give(&self, token: Token, stamp: Stamp) -> (Returned, u64);
+    /// Takes a block back; idle from now on, to be used again behind fence `stamp`. Gives how many
+    /// bytes are idle now.
+    fn give(&self, token: Token, stamp: Stamp) -> u64;
 
-    /// What is known of a block in the program's hands.
-    fn peek(&self, token: Token) -> Returned;
+    /// Takes a block back that is not idle before it is [given](Self::give), too.
+    fn set_aside(&self, token: Token);
 
     /// Gives idle memory back, least recently used first, until at most `keep` bytes are idle. In
     /// the current context.
@@ -102,23 +80,19 @@ pub trait Backing<D: Driver>: Send + Sync {
     fn owns(&self, ptr: DevicePtr) -> bool;
 
     /// The driver handed `bytes` at `ptr` out to somebody else: whatever stood there for us is no
-    /// more.
-    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Evicted;
+    /// more. Gives the starts of those blocks that the program held.
+    fn evict(&self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr>;
 
-    /// The starts of all blocks in the program's hands.
-    fn live(&self) -> Vec<DevicePtr>;
-
-    /// Idle bytes.
+    /// Idle bytes: those that a trim could give back now.
     fn idle(&self) -> u64;
-}
 
-/// Stale records that made room for what the driver handed out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evicted {
-    /// Blocks the program held.
-    pub live: Vec<(DevicePtr, Returned)>,
-    /// Bytes that were on the books as reserved.
-    pub reserved: u64,
-    /// Reservations that were on the books.
-    pub segments: u64,
+    /// Bytes [set aside](Self::set_aside) and not given yet.
+    fn aside(&self) -> u64;
+
+    /// Changes the figures.
+    fn count(&self, change: &mut dyn FnMut(&mut Counters));
+
+    /// The context has ended, and everything in it: empties the books without any call. Gives the
+    /// starts of the blocks that the program held, and the last figures.
+    fn end(&self) -> (Vec<DevicePtr>, Counters);
 }

@@ -45,8 +45,9 @@ const RING: u64 = 64;
 /// See the [module](self).
 pub struct Fences {
     context: Context,
-    /// Held while a fence is placed. A thread that finds it taken needs the *next* fence in any
-    /// case, so it would wait for the one under way with or without it.
+    /// Held while a fence is placed, that is during driver calls that do not wait for the device. A
+    /// thread that finds it taken needs the *next* fence in any case, so it would wait for the one
+    /// under way with or without it.
     turn: Mutex<()>,
     begun: AtomicU64,
     placed: AtomicU64,
@@ -106,11 +107,15 @@ impl Fences {
         if self.placed() >= needed {
             return Ok(Ordered::Yes(needed));
         }
-        let Some(_no_capture) = captures.exclude() else { return Ok(Ordered::Captured) };
+        if captures.any() {
+            return Ok(Ordered::Captured);
+        }
         let ring = self.ring(driver)?;
         let number = self.begun.load(Ordering::Relaxed) + 1;
         let event = ring[(number % RING) as usize];
-        self.begun.store(number, Ordering::SeqCst);
+        // A thread whose work this fence misses submitted it after the record, so it has seen what
+        // was written before the record.
+        self.begun.store(number, Ordering::Release);
         let result = driver
             .record_context(self.context, event)
             .and_then(|()| driver.context_waits(self.context, event));
@@ -122,7 +127,7 @@ impl Fences {
             Err(error) => {
                 // Blocks stamped meanwhile wait for a fence that is still to come, under the
                 // same number.
-                self.begun.store(number - 1, Ordering::SeqCst);
+                self.begun.store(number - 1, Ordering::Release);
                 Err(error)
             }
         }
@@ -139,8 +144,12 @@ impl Fences {
         captures: &Captures,
     ) -> Result<Ordered, DriverError> {
         if !driver.has_context_events() {
-            // Without context events there is nothing but the synchronisation itself.
-            let Some(_no_capture) = captures.exclude() else { return Ok(Ordered::Captured) };
+            // Without context events there is nothing but the synchronisation itself, which a capture
+            // that begins meanwhile has to wait for.
+            let _turn = self.turn.lock();
+            if captures.any() {
+                return Ok(Ordered::Captured);
+            }
             let _current = Current::enter(driver, self.context)?;
             driver.synchronize()?;
             return Ok(Ordered::Yes(Stamp::QUIESCED));
@@ -159,8 +168,8 @@ impl Fences {
     /// while the caller looks at it; [`recycle`](Self::recycle) gives it back. The context does not
     /// wait for it. `None` while a capture is under way.
     ///
-    /// Recorded inside the gate, waited for outside: a wait inside would keep other threads from
-    /// beginning a capture for as long as the device works, and for ever if it waits for them.
+    /// Recorded in turn, waited for out of turn: else other threads could not begin a capture for as
+    /// long as the device works, and never if it waits for them.
     ///
     /// # Errors
     /// Those of making and recording an event.
@@ -178,8 +187,10 @@ impl Fences {
                 driver.create_event()?
             }
         };
-        let recorded =
-            captures.exclude().map(|_no_capture| driver.record_context(self.context, event));
+        let recorded = {
+            let _turn = self.turn.lock();
+            (!captures.any()).then(|| driver.record_context(self.context, event))
+        };
         match recorded {
             Some(Ok(())) => Ok(Some(event)),
             Some(Err(error)) => {
@@ -191,6 +202,12 @@ impl Fences {
                 Ok(None)
             }
         }
+    }
+
+    /// Returns once every fence that began before this call is in place. After a capture was
+    /// [announced](Captures::announce), whatever comes later sees it.
+    pub fn pass(&self) {
+        drop(self.turn.lock());
     }
 
     /// Takes back an event of [`mark`](Self::mark).

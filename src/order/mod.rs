@@ -10,7 +10,7 @@ mod fence;
 mod mode;
 mod sign;
 
-pub use capture::{Captures, NoCapture};
+pub use capture::Captures;
 pub use fence::{Fences, Ordered, Stamp};
 pub use mode::{Mode, ModeSwitch};
 pub use sign::Sign;

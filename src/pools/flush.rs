@@ -54,7 +54,7 @@ impl<D: Driver> Pools<D> {
             duration: 0.0,
             kept: Vec::new(),
         };
-        for pool in self.table.load_full().iter().filter(|pool| wanted(pool)) {
+        for pool in self.table.all().iter().filter(|pool| wanted(pool)) {
             let idle = pool.idle();
             record.idle_before += idle;
             let why_not = match (self.phase(), pool.lease.hold()) {

@@ -221,6 +221,51 @@ fn a_capture_is_left_alone() {
 }
 
 #[test]
+fn a_capture_waits_for_the_fences_under_way_and_is_seen_by_later_ones() {
+    let pools = pools("order:fence");
+    let rounds = if cfg!(miri) { 10 } else { 3000 };
+    pools.free(pools.allocate(MIB).unwrap()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..rounds {
+                pools.free(pools.allocate(MIB).unwrap()).unwrap();
+            }
+        });
+        for _ in 0..rounds {
+            pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+            pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+        }
+    });
+    assert!(!pools.driver().invalidated());
+}
+
+#[test]
+fn a_capture_that_does_not_begin_holds_nothing_up() {
+    let pools = pools("order:fence");
+    let ptr = pools.allocate(MIB).unwrap();
+    assert_eq!(pools.begin_capture(STREAM, || 1), 1);
+    pools.free(ptr).unwrap();
+    assert_eq!(pools.allocate(MIB), Ok(ptr));
+}
+
+#[test]
+fn more_contexts_than_there_are_slots() {
+    let pools = pools("");
+    for context in 1..=100 {
+        pools.driver().set_current(Context(context));
+        let ptr = pools.allocate(MIB).unwrap();
+        pools.free(ptr).unwrap();
+        assert_eq!(pools.allocate(MIB), Ok(ptr));
+        if context % 3 == 0 {
+            pools.end_context(Context(context), || 0);
+            assert_eq!(pools.free(ptr), Ok(()), "the driver's own answer");
+        }
+    }
+    let alive = pools.snapshot().pools.iter().filter(|pool| pool.alive).count();
+    assert_eq!(alive, 100 - 33);
+}
+
+#[test]
 fn what_a_capture_held_up_comes_back_when_the_host_has_seen_it_done() {
     let pools = pools("order:fence");
     let ptr = pools.allocate(MIB).unwrap();

@@ -8,8 +8,6 @@ mod latency;
 
 pub use latency::{Latency, Quantiles};
 
-use crate::backing::{Evicted, Returned};
-
 /// A quantity that goes up and down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gauge {
@@ -87,20 +85,24 @@ impl Counters {
         self.requested_bytes.add(requested);
     }
 
-    /// A block comes back.
-    pub(crate) fn take_back(&mut self, block: Returned) {
+    /// Such a block comes back.
+    pub(crate) fn take_back(&mut self, bytes: u64, requested: u64) {
         self.allocation.sub(1);
-        self.allocated_bytes.sub(block.bytes);
-        self.requested_bytes.sub(block.requested);
+        self.allocated_bytes.sub(bytes);
+        self.requested_bytes.sub(requested);
     }
 
-    /// What the driver handed out to somebody else is no longer on the books.
-    pub(crate) fn strike(&mut self, evicted: &Evicted) {
-        for &(_, block) in &evicted.live {
-            self.take_back(block);
-        }
-        self.segment.sub(evicted.segments);
-        self.reserved_bytes.sub(evicted.reserved);
+    /// The driver gave `bytes`.
+    pub(crate) fn reserve(&mut self, bytes: u64) {
+        self.num_device_alloc += 1;
+        self.segment.add(1);
+        self.reserved_bytes.add(bytes);
+    }
+
+    /// A reservation of `bytes` has ended.
+    pub(crate) fn release(&mut self, bytes: u64) {
+        self.segment.sub(1);
+        self.reserved_bytes.sub(bytes);
     }
 
     /// The context has ended: whatever was left in it went with it.

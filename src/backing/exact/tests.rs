@@ -11,8 +11,9 @@ const MIB: u64 = 1 << 20;
 enum Step {
     /// Reuse or grow.
     Take(u64),
-    /// Give back the n-th live block, behind a fence that is still to come or not.
-    Give(usize, bool),
+    /// Give back the n-th live block, behind a fence that is still to come or not,
+    /// after setting it aside or not.
+    Give(usize, bool, bool),
     Trim(u64),
     Dispose(usize),
     FailNextAllocation,
@@ -22,7 +23,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => prop_oneof![1..4096u64, 4096..MIB, MIB..40 * MIB].prop_map(Step::Take),
-        5 => (any::<usize>(), any::<bool>()).prop_map(|(at, late)| Step::Give(at, late)),
+        5 => (any::<usize>(), any::<bool>(), any::<bool>()).prop_map(|(at, late, aside)| Step::Give(at, late, aside)),
         1 => (0..100 * MIB).prop_map(Step::Trim),
         1 => any::<usize>().prop_map(Step::Dispose),
         1 => Just(Step::FailNextAllocation),
@@ -68,7 +69,7 @@ proptest! {
                             prop_assert!(block.bytes <= largest_fit(class), "slack is bounded");
                             Ok(block)
                         }
-                        None => backing.grow(&driver, bytes).map(|grown| grown.block),
+                        None => backing.grow(&driver, bytes).map(|(block, _)| block),
                     };
                     if let Ok(block) = block {
                         prop_assert!(block.bytes >= bytes);
@@ -78,11 +79,14 @@ proptest! {
                         held.push((block, bytes));
                     }
                 }
-                Step::Give(at, late) if !held.is_empty() => {
-                    let (block, bytes) = held.swap_remove(at % held.len());
+                Step::Give(at, late, aside) if !held.is_empty() => {
+                    let (block, _) = held.swap_remove(at % held.len());
                     let stamp = if late { Stamp(2) } else { in_place };
-                    let (returned, _) = backing.give(block.token, stamp);
-                    prop_assert_eq!(returned, Returned { bytes: block.bytes, requested: bytes });
+                    if aside {
+                        backing.set_aside(block.token);
+                        prop_assert_eq!(backing.aside(), block.bytes);
+                    }
+                    backing.give(block.token, stamp);
                     prop_assert_eq!(backing.find(block.ptr), None);
                     prop_assert!(backing.owns(block.ptr));
                 }
@@ -95,9 +99,9 @@ proptest! {
                     prop_assert_eq!(before - backing.idle(), trimmed.released + kept);
                 }
                 Step::Dispose(at) if !held.is_empty() => {
-                    let (block, _) = held.swap_remove(at % held.len());
-                    if backing.dispose(&driver, block.token).is_err() {
-                        refused += block.bytes;
+                    let at = at % held.len();
+                    if backing.dispose(&driver, held[at].0.token).is_ok() {
+                        held.swap_remove(at);
                     }
                 }
                 Step::FailNextAllocation => driver.fail_next("allocate", DriverError::OUT_OF_MEMORY),
@@ -107,7 +111,12 @@ proptest! {
             no_overlap(&held);
             let live: u64 = held.iter().map(|(block, _)| block.bytes).sum();
             prop_assert_eq!(live + backing.idle() + refused, driver.reserved());
-            prop_assert_eq!(backing.live().len(), held.len());
+            let mut counters = Counters::default();
+            backing.count(&mut |current| counters = current.clone());
+            prop_assert_eq!(counters.allocated_bytes.current, live);
+            prop_assert_eq!(counters.allocation.current, held.len() as u64);
+            prop_assert_eq!(counters.reserved_bytes.current, driver.reserved());
+            prop_assert_eq!(counters.segment.current, driver.count_live() as u64);
         }
     }
 }
@@ -117,7 +126,7 @@ fn the_best_fit_is_taken_and_the_slack_bounded() {
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks = [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB).unwrap().block);
+    let blocks = [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
@@ -133,7 +142,7 @@ fn of_equal_blocks_the_most_recently_freed_is_reused_and_the_oldest_given_back()
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB).unwrap().block);
+    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
