@@ -33,13 +33,21 @@ pub(crate) struct FakeDriver {
     capacity: u64,
     context_events: bool,
     pageable: bool,
+    /// Held by a test to stop whoever records.
+    pub(crate) recording: Mutex<()>,
 }
 
 impl FakeDriver {
     pub(crate) fn new(capacity: u64) -> Self {
         let inside =
             Inside { stack: vec![Context(0x10)], next_address: FIRST_ADDRESS, ..Inside::default() };
-        Self { inside: Mutex::new(inside), capacity, context_events: true, pageable: false }
+        Self {
+            inside: Mutex::new(inside),
+            capacity,
+            context_events: true,
+            pageable: false,
+            recording: Mutex::new(()),
+        }
     }
 
     pub(crate) fn without_context_events(mut self) -> Self {
@@ -217,6 +225,7 @@ impl Driver for FakeDriver {
     }
 
     fn record_context(&self, _context: Context, event: Event) -> Result<(), DriverError> {
+        let _recording = self.recording.lock();
         let mut inside = self.call("record_context")?;
         Self::outside_capture(&mut inside, false)?;
         let now = inside.submitted;
