@@ -11,6 +11,7 @@ mod giving_back;
 mod hazards;
 mod inert;
 mod life;
+mod options;
 mod order;
 mod signals;
 mod stats;

@@ -43,15 +43,15 @@ static void make_sign(const char *name)
 
 int main(int argc, char **argv)
 {
-    EXPECT(argc == 2);
+    const char *sign = argc > 1 ? argv[1] : "none";
     drv_context();
-    make_sign(argv[1]);
+    make_sign(sign);
     for (int round = 0; round < 10; round++) {
         CUdeviceptr p;
         OK(cuMemAlloc(&p, MIB));
         OK(cuMemsetD32(p, round, MIB / 4));
         OK(cuMemFree(p));
     }
-    printf("%s: done\n", argv[1]);
+    printf("%s: done\n", sign);
     return 0;
 }
