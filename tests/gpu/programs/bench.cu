@@ -18,22 +18,31 @@ double now_us() {
     return time.tv_sec * 1e6 + time.tv_nsec * 1e-3;
 }
 
-// The median time of one call of `work` in microseconds: batches that last
-// about 50 µs or more, for about an eighth of a second.
-double median_us(const std::function<void()> &work) {
-    for (int i = 0; i < 3; i++) work();
-    double start = now_us();
-    work();
-    int batch = (int)std::clamp(50.0 / std::max(now_us() - start, 0.05), 1.0, 500.0);
-    std::vector<double> times;
-    double end = now_us() + 125e3;
-    while (times.size() < 5 || (now_us() < end && times.size() < 5000)) {
-        start = now_us();
-        for (int i = 0; i < batch; i++) work();
-        times.push_back((now_us() - start) / batch);
+// The median time of one call of each of `works` in microseconds. Batches of
+// about 50 µs or more take turns, so that a change of the machine's clock or load
+// falls on all of them alike, for about an eighth of a second each.
+std::vector<double> medians_us(const std::vector<std::function<void()>> &works) {
+    std::vector<int> batches;
+    for (auto &work : works) {
+        for (int i = 0; i < 3; i++) work();
+        double start = now_us();
+        work();
+        batches.push_back((int)std::clamp(50.0 / std::max(now_us() - start, 0.05), 1.0, 500.0));
     }
-    std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-    return times[times.size() / 2];
+    std::vector<std::vector<double>> times(works.size());
+    double end = now_us() + 125e3 * works.size();
+    while (times[0].size() < 5 || (now_us() < end && times[0].size() < 5000))
+        for (size_t w = 0; w < works.size(); w++) {
+            double start = now_us();
+            for (int i = 0; i < batches[w]; i++) works[w]();
+            times[w].push_back((now_us() - start) / batches[w]);
+        }
+    std::vector<double> medians;
+    for (auto &of_one : times) {
+        std::nth_element(of_one.begin(), of_one.begin() + of_one.size() / 2, of_one.end());
+        medians.push_back(of_one[of_one.size() / 2]);
+    }
+    return medians;
 }
 
 void print(const std::string &name, double value) {
@@ -43,8 +52,9 @@ void print(const std::string &name, double value) {
 
 const size_t SIZES[] = {256, 4u << 10, 64u << 10, 1u << 20, 16u << 20, 64u << 20, 1u << 30};
 
-// What a fence and a wait cost by themselves, in this very process.
-void primitives() {
+// malloc + free, and what a fence and a wait cost by themselves in this very
+// process.
+void pairs() {
     auto create = DRIVER(cuEventCreate);
     auto current = DRIVER(cuCtxGetCurrent);
     auto record = driver_function<CUresult (*)(CUcontext, CUevent)>("cuCtxRecordEvent");
@@ -54,21 +64,23 @@ void primitives() {
     CUevent event;
     CHECK_DRIVER(current(&context));
     CHECK_DRIVER(create(&event, CU_EVENT_DISABLE_TIMING));
-    if (record && wait)
-        print("record+wait", median_us([&] {
-                  record(context, event);
-                  wait(context, event);
-              }));
-    print("synchronise", median_us([&] { synchronise(); }));
-}
-
-void pairs() {
-    for (size_t bytes : SIZES)
-        print("pair-" + std::to_string(bytes), median_us([=] {
-                  void *block;
-                  CHECK(cudaMalloc(&block, bytes));
-                  CHECK(cudaFree(block));
-              }));
+    for (size_t bytes : SIZES) {
+        auto times = medians_us({
+            [=] {
+                void *block;
+                CHECK(cudaMalloc(&block, bytes));
+                CHECK(cudaFree(block));
+            },
+            [=] {
+                record(context, event);
+                wait(context, event);
+            },
+            [=] { synchronise(); },
+        });
+        print("pair-" + std::to_string(bytes), times[0]);
+        print("record+wait-" + std::to_string(bytes), times[1]);
+        print("synchronise-" + std::to_string(bytes), times[2]);
+    }
 }
 
 void stream_ordered_pairs() {
@@ -77,11 +89,11 @@ void stream_ordered_pairs() {
     unsigned long long keep = ~0ull;
     CHECK(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep));
     for (size_t bytes : SIZES)
-        print("async-pair-" + std::to_string(bytes), median_us([=] {
+        print("async-pair-" + std::to_string(bytes), medians_us({[=] {
                   void *block;
                   CHECK(cudaMallocAsync(&block, bytes, 0));
                   CHECK(cudaFreeAsync(block, 0));
-              }));
+              }})[0]);
 }
 
 // Sustained time per iteration, the GPU's included: runs of `count`
@@ -145,7 +157,6 @@ int main(int argc, char **argv) {
     const char *which = argc > 1 ? argv[1] : "all";
     CHECK(cudaFree(nullptr));
     auto wanted = [which](const char *name) { return !strcmp(which, "all") || !strcmp(which, name); };
-    if (wanted("primitives")) primitives();
     if (wanted("pairs")) pairs();
     if (wanted("async")) stream_ordered_pairs();
     if (wanted("kernel")) with_kernel();

@@ -18,8 +18,8 @@ def pairs(samples):
             [size_name(size)]
             + [shown(get(f"calls {mode}", f"pair-{size}")) for mode in (BARE,) + ORDERED]
             + [shown(get(f"calls {BARE}", f"async-pair-{size}")),
-               shown(get("calls fence", "record+wait")),
-               shown(get("calls strict", "synchronise"))])
+               shown(get("calls fence", f"record+wait-{size}")),
+               shown(get("calls strict", f"synchronise-{size}"))])
     return markdown(rows)
 
 
@@ -71,7 +71,8 @@ def targets(samples):
                             ("strict", "synchronise")):
         pair = [get(f"calls {mode}", f"pair-{size}") for size in SIZES]
         row(f"{mode} pair less {primitive} in the same process, µs",
-            [combined(a, get(f"calls {mode}", primitive), lambda a, b: a - b) for a in pair],
+            [combined(a, get(f"calls {mode}", f"{primitive}-{size}"), lambda a, b: a - b)
+             for a, size in zip(pair, SIZES)],
             OWN_TIME_US)
         native = [get(f"calls {BARE}", f"pair-{size}") for size in SIZES]
         row(f"native pair / {mode} pair",
