@@ -48,14 +48,9 @@ impl Build {
         })
     }
 
+    /// Cargo repeats a failed script whatever it printed, and shows what it printed: so nothing is
+    /// before all is well.
     fn run(&self) -> Result<()> {
-        for path in ["build.rs", "victims", "simcuda", "../shim", "../src", "../examples/c"] {
-            println!("cargo:rerun-if-changed={}", self.tests.join(path).display());
-        }
-        println!("cargo:rerun-if-changed={}", self.tests.join("../Cargo.lock").display());
-        for variable in ["CC", "CXX", "AR"] {
-            println!("cargo:rerun-if-env-changed={variable}");
-        }
         run(Command::new(&self.cc).arg("--version")).map_err(|_| {
             format!("no C compiler: `{}` does not run; install one or set CC", self.cc.display())
         })?;
@@ -71,6 +66,21 @@ impl Build {
         }
         self.victims(&jobs)?;
 
+        for path in [
+            "build.rs",
+            "victims",
+            "simcuda",
+            "../shim",
+            "../src",
+            "../examples/c",
+            "../Cargo.toml",
+            "../Cargo.lock",
+        ] {
+            println!("cargo:rerun-if-changed={}", self.tests.join(path).display());
+        }
+        for variable in ["CC", "CXX", "AR"] {
+            println!("cargo:rerun-if-env-changed={variable}");
+        }
         let release = self.preload.join("release");
         export("CUPOOL_LIBRARY", &release.join("libcupool.so"));
         export("SIMCUDA_DIR", &self.sim());

@@ -49,7 +49,8 @@ SUBSTITUTED = {
 PAST_THE_POOL = ("unsuffixed", "ompt_main", "who")
 # These use cupool where it is there, so that bare and pooled differ.
 POOLED_OUTPUT = {
-    "example": f"{127 << 20} bytes reserved, {127 << 20} of them idle\n{127 << 20} bytes given back\n",
+    "example": f"{127 << 20} bytes reserved, {127 << 20} of them idle\n"
+               f"{127 << 20} bytes given back\n",
     "flush": "released all\nthen 0\nfree memory does not shrink\nget_stats 0\n"
              "size known, active 1, pools 1, allocations 1 of 4\n"
              "requested 1048576, peak 68157440\nget_stats of nothing fails\n"
