@@ -7,6 +7,7 @@ use cupool_tests::Victim;
 use crate::{ALL, same};
 
 same! {
+    a_block_freed_during_a_capture: Victim::new("capture_reuse"), ALL;
     another_thread_works_meanwhile: Victim::new("capture_thread"), ALL;
 }
 

@@ -19,6 +19,11 @@ fn reuse_of_a_block_that_is_still_read() {
     caught("reuse");
 }
 
+#[test]
+fn reuse_among_four_threads() {
+    caught("soak");
+}
+
 /// Order that the program only has from `cudaFree` is missing: it computes something else.
 #[test]
 fn two_streams_that_nothing_orders() {

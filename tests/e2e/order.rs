@@ -7,6 +7,7 @@ use crate::{ALL, AS_NATIVE, BETWEEN_STREAMS, same};
 same! {
     // Device memory is never handed out while it is in use, whatever the order.
     a_block_that_is_still_read: Victim::new("reuse"), ALL;
+    blocks_freed_while_in_use_by_four_threads: Victim::new("soak"), ALL;
     two_streams_ordered_by_a_free: Victim::new("order_streams"), BETWEEN_STREAMS;
     // `fence` and `auto` pay the owed wait in these calls and at exit.
     elapsed_time_after_a_free: Victim::new("order_elapsed"), BETWEEN_STREAMS;
