@@ -116,9 +116,10 @@ fn report(gpu: Option<&str>, native: &Output, pooled: &Output, stats: &Stats) ->
         text += &format!("  {label:34}{native:>13} {:>13}\n", mib(bytes));
     }
     text += &format!(
-        "\n  flush: gave back {} in {:.1} ms{mark}, {} of idle memory stayed\n",
+        "\n  flush: gave back {} in {:.1} ms{}, {} of idle memory stayed\n",
         mib(whole("released_bytes")),
         flush["duration_seconds"].as_f64().unwrap_or_default() * 1e3,
+        mark.trim(),
         mib(whole("idle_bytes_after")),
     );
     text
