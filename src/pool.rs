@@ -163,11 +163,15 @@ impl<D: Driver> Pool<D> {
         if tokens.is_empty() {
             return;
         }
-        match self.fences.mark(driver, captures) {
-            Ok(Some(event)) => self.deferred.lock().behind.push((event, tokens)),
+        let marked = self.fences.mark(driver, captures);
+        let mut deferred = self.deferred.lock();
+        match marked {
+            Ok(Some(event)) => deferred.behind.push((event, tokens)),
             // Another capture began, whose end will do, or the context is broken.
-            Ok(None) | Err(_) => self.deferred.lock().captured.extend(tokens),
+            Ok(None) | Err(_) => deferred.captured.extend(tokens),
         }
+        // Whoever collected meanwhile has found nothing.
+        self.has_deferred.store(true, Ordering::Release);
     }
 
     /// Makes idle what was freed during captures and is done.

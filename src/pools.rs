@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use crate::backing::{Backing, Block, Exact, Token, round_up};
 use crate::config::Options;
 use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed, Stream};
-use crate::order::{Captures, Mode, ModeSwitch, Sign};
+use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
 use crate::stats::{FlushReason, PoolSnapshot, Snapshot};
@@ -45,8 +45,8 @@ pub struct Pools<D: Driver> {
     blocks: PtrMap,
     mode: ModeSwitch,
     captures: Captures,
-    /// Whether fences were placed since the last settling.
-    owing: AtomicBool,
+    /// The wait for the fences placed since the last settling.
+    debt: Debt,
     /// Threads that used CUDA.
     threads: AtomicU32,
     /// The first context that was in use, 0 for none.
@@ -78,7 +78,7 @@ impl<D: Driver> Pools<D> {
             table: Table::default(),
             blocks: PtrMap::default(),
             captures: Captures::default(),
-            owing: AtomicBool::new(false),
+            debt: Debt::default(),
             threads: AtomicU32::new(0),
             first_context: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -120,7 +120,11 @@ impl<D: Driver> Pools<D> {
         let started = sample();
         let pool = match self.table.of_context(context) {
             Some(pool) => pool,
-            None => self.add_pool(context)?,
+            None => match self.add_pool(context) {
+                Ok(pool) => pool,
+                // What the pool has to know of the context cannot be had.
+                Err(_) => return self.driver.allocate(bytes),
+            },
         };
         let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), bytes) {
             Some(block) => block,
@@ -159,18 +163,24 @@ impl<D: Driver> Pools<D> {
         let mode = self.mode.mode();
         match pool.order(&self.driver, &self.captures, mode) {
             Ok(Some(stamp)) => {
-                if mode == Mode::Fence && !self.owing.load(Ordering::Relaxed) {
-                    self.owing.store(true, Ordering::Release);
+                if mode == Mode::Fence {
+                    self.debt.incur();
+                    if self.mode.mode() != mode {
+                        // Who switched may not have seen this debt.
+                        self.settle();
+                    }
                 }
                 if pool.give(token, stamp) {
                     pool.trim_to_budget(&self.driver);
                 }
             }
             Ok(None) => pool.defer(token),
-            Err(error) => {
-                // Not freed: the block stays the program's.
-                self.blocks.insert(ptr, entry);
-                return Err(error);
+            // Where the pool cannot order the free, the driver frees, or says why it does not.
+            Err(_) => {
+                return pool.backing().dispose(&self.driver, token).inspect_err(|_| {
+                    // Not freed: the block stays the program's.
+                    self.blocks.insert(ptr, entry);
+                });
             }
         }
         if let Some(started) = started {
@@ -296,26 +306,32 @@ impl<D: Driver> Pools<D> {
     pub fn sign(&self, sign: Sign) {
         if self.mode.see(sign) {
             tracing::info!("order is strict from now on: {}", sign.name());
+        }
+        // Not only by the call that switches: another may come while that still pays.
+        if self.mode.mode() == Mode::Strict {
             self.settle();
         }
     }
 
     /// Pays the waits that are owed, before a call that looks at the device without waiting.
     pub fn settle(&self) {
-        if !self.owing.load(Ordering::Acquire) || self.captures.any() || self.phase() != Phase::Open
-        {
+        if self.phase() != Phase::Open {
             return;
         }
-        self.owing.store(false, Ordering::Release);
-        for pool in self.table.all() {
-            // A fault shows in the call that is about to be made.
-            let _ = pool.settle(&self.driver);
-        }
+        self.debt.pay(|| {
+            for pool in self.table.all() {
+                // Another thread may be destroying the context of this one, which waits too.
+                if let Some(_held) = pool.lease.hold() {
+                    // A fault shows in the call that is about to be made.
+                    let _ = pool.settle(&self.driver);
+                }
+            }
+        });
     }
 
     /// Runs begin-capture of `stream`, `call`, and gives its `CUresult`.
     pub fn begin_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
-        self.captures.announce(stream);
+        self.captures.announce(stream, self.driver.current_context().ok().flatten());
         for pool in self.table.all() {
             pool.fences.pass();
         }
@@ -346,22 +362,32 @@ impl<D: Driver> Pools<D> {
 
     fn captures_ended(&self) {
         for pool in self.table.all() {
-            pool.captures_ended(&self.driver, &self.captures);
+            // Another thread may be destroying the context of this one.
+            if let Some(_held) = pool.lease.hold() {
+                pool.captures_ended(&self.driver, &self.captures);
+            }
         }
     }
 
-    /// Runs the end of `context`, `call` (its destruction, or the primary context's reset), and gives
-    /// its `CUresult`. What is owed is paid first, and no flush works in the context any more.
-    pub fn end_context(&self, context: Context, call: impl FnOnce() -> i32) -> i32 {
+    /// Runs what is to end `context`, `call` (its destruction, the primary context's reset or
+    /// release), and gives its `CUresult`. What is owed is paid first, and no flush works in the
+    /// context meanwhile. `remains` tells whether the context exists after a call that succeeded.
+    pub fn end_context(
+        &self,
+        context: Context,
+        call: impl FnOnce() -> i32,
+        remains: impl FnOnce() -> bool,
+    ) -> i32 {
         self.settle();
         let pool = self.table.of_context(context);
         if let Some(pool) = &pool {
             pool.lease.revoke();
         }
         let result = call();
-        match pool {
-            Some(pool) if result != 0 => pool.lease.restore(),
-            _ => self.context_ended(context),
+        if result == 0 && !remains() {
+            self.context_ended(context);
+        } else if let Some(pool) = pool {
+            pool.lease.restore();
         }
         result
     }
@@ -370,6 +396,9 @@ impl<D: Driver> Pools<D> {
     pub fn context_ended(&self, context: Context) {
         let _ =
             self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
+        if self.captures.forget_context(context) {
+            self.captures_ended();
+        }
         let Some(pool) = self.table.remove(context) else { return };
         let (held, snapshot) = pool.end();
         self.strike(held);

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use parking_lot::Mutex;
 
-use crate::driver::{Driver, Stream};
+use crate::driver::{Context, Driver, Stream};
 
 /// The captures under way in the process.
 #[derive(Default)]
 pub struct Captures {
-    /// Streams whose capture is about to begin or has begun, and has not ended.
-    streams: Mutex<Vec<Stream>>,
+    /// Streams whose capture is about to begin or has begun, and has not ended, each with the
+    /// context that was current when it began.
+    streams: Mutex<Vec<(Stream, Option<Context>)>>,
     /// How many; written under `streams`.
     active: AtomicUsize,
 }
@@ -28,10 +29,10 @@ impl Captures {
         self.active.load(Ordering::SeqCst) != 0
     }
 
-    /// A capture of `stream` is about to begin.
-    pub fn announce(&self, stream: Stream) {
+    /// A capture of `stream` is about to begin, in `context` as far as is known.
+    pub fn announce(&self, stream: Stream, context: Option<Context>) {
         let mut streams = self.streams.lock();
-        streams.push(stream);
+        streams.push((stream, context));
         self.active.store(streams.len(), Ordering::SeqCst);
         drop(streams);
         // What is looked for after this was there before, or sees the capture.
@@ -52,9 +53,19 @@ impl Captures {
     /// True if it was the last.
     pub fn forget(&self, stream: Stream) -> bool {
         let mut streams = self.streams.lock();
-        let Some(at) = streams.iter().position(|&s| s == stream) else { return false };
+        let Some(at) = streams.iter().position(|&(s, _)| s == stream) else { return false };
         streams.swap_remove(at);
         self.active.store(streams.len(), Ordering::SeqCst);
         streams.is_empty()
+    }
+
+    /// Takes the streams of `context` off the list, which went with it. True if the last capture
+    /// of the process ended so.
+    pub fn forget_context(&self, context: Context) -> bool {
+        let mut streams = self.streams.lock();
+        let before = streams.len();
+        streams.retain(|&(_, of)| of != Some(context));
+        self.active.store(streams.len(), Ordering::SeqCst);
+        streams.is_empty() && before > 0
     }
 }

@@ -6,11 +6,13 @@
 //! could notice the missing wait.
 
 mod capture;
+mod debt;
 mod fence;
 mod mode;
 mod sign;
 
 pub use capture::Captures;
+pub use debt::Debt;
 pub use fence::{Fences, Ordered, Stamp};
 pub use mode::{Mode, ModeSwitch};
 pub use sign::Sign;

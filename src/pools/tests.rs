@@ -263,7 +263,7 @@ fn more_contexts_than_there_are_slots() {
         pools.free(ptr).unwrap();
         assert_eq!(pools.allocate(MIB), Ok(ptr));
         if context % 3 == 0 {
-            pools.end_context(Context(context), || 0);
+            pools.end_context(Context(context), || 0, || false);
             assert_eq!(pools.free(ptr), Ok(()), "the driver's own answer");
         }
     }
@@ -291,7 +291,7 @@ fn the_end_of_a_context_takes_its_blocks_along() {
     let live = pools.allocate(MIB).unwrap();
     let idle = pools.allocate(2 * MIB).unwrap();
     pools.free(idle).unwrap();
-    assert_eq!(pools.end_context(Context(0x10), || 0), 0);
+    assert_eq!(pools.end_context(Context(0x10), || 0, || false), 0);
     pools.driver().forget_everything();
     assert_eq!(pools.free(live), Err(DriverError::INVALID_VALUE), "it went with the context");
     let again = pools.allocate(2 * MIB).unwrap();
@@ -306,7 +306,7 @@ fn the_end_of_a_context_takes_its_blocks_along() {
 fn a_context_that_does_not_end_keeps_its_pool() {
     let pools = pools("");
     let ptr = pools.allocate(MIB).unwrap();
-    assert_eq!(pools.end_context(Context(0x10), || 201), 201);
+    assert_eq!(pools.end_context(Context(0x10), || 201, || true), 201);
     pools.free(ptr).unwrap();
     assert_eq!(pools.flush(FlushReason::EmptyCache).released, MIB);
 }

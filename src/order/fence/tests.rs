@@ -63,7 +63,7 @@ fn a_mark_is_neither_a_fence_nor_recorded_in_a_capture() {
     assert_eq!((fences.placed(), driver.count("context_waits")), (Stamp(0), 0));
     fences.recycle(event);
     let stream = crate::driver::Stream(1);
-    captures.announce(stream);
+    captures.announce(stream, None);
     driver.start_capture(stream);
     assert_eq!(fences.mark(&driver, &captures), Ok(None));
     assert_eq!(fences.place(&driver, &captures), Ok(Ordered::Captured));
@@ -85,7 +85,7 @@ fn no_capture_begins_between_a_fences_check_and_its_calls() {
         });
         for n in 0..rounds {
             let stream = crate::driver::Stream(n);
-            captures.announce(stream);
+            captures.announce(stream, None);
             fences.pass();
             driver.start_capture(stream);
             driver.stop_capture(stream);
