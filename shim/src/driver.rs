@@ -32,16 +32,23 @@ pub fn real_driver() -> Option<RealDriver> {
     Some(RealDriver { functions, context_events: has_context_events(functions) })
 }
 
-/// The primary context of `device`, without making one; `None` if there is none.
-pub fn primary_context(device: c_int) -> Option<Context> {
-    let functions = functions()?;
-    let (mut flags, mut active, mut context) = (0, 0, 0);
+/// Whether `device` has a primary context now.
+pub fn has_primary_context(device: c_int) -> bool {
+    let Some(functions) = functions() else { return false };
+    let (mut flags, mut active) = (0, 0);
     // SAFETY: what is to be written can be.
     let status =
         unsafe { (functions.cuDevicePrimaryCtxGetState)(device, &raw mut flags, &raw mut active) };
-    if status != 0 || active == 0 {
+    status == 0 && active != 0
+}
+
+/// The primary context of `device`, without making one; `None` if there is none.
+pub fn primary_context(device: c_int) -> Option<Context> {
+    let functions = functions()?;
+    if !has_primary_context(device) {
         return None;
     }
+    let mut context = 0;
     // Only retaining tells the handle. The program's own count stays what it was.
     let release = functions.cuDevicePrimaryCtxRelease_v2;
     let release = release.unwrap_or(functions.cuDevicePrimaryCtxRelease);

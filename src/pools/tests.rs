@@ -1,6 +1,8 @@
 use super::*;
 use crate::fake::FakeDriver;
 
+mod edges;
+
 const MIB: u64 = 1 << 20;
 const STREAM: Stream = Stream(7);
 
@@ -348,6 +350,7 @@ fn a_free_that_fails_leaves_the_block_with_the_program() {
     let pools = pools("order:strict");
     let ptr = pools.allocate(MIB).unwrap();
     pools.driver().fail_next("wait_event", fault);
+    pools.driver().fail_next("free", fault);
     assert_eq!(pools.free(ptr), Err(fault));
     assert_eq!(counters(&pools).allocation.current, 1);
     assert_eq!(pools.free(ptr), Ok(()));
