@@ -9,6 +9,8 @@ use crate::{ALL, same};
 same! {
     a_block_freed_during_a_capture: Victim::new("capture_reuse"), ALL;
     another_thread_works_meanwhile: Victim::new("capture_thread"), ALL;
+    the_device_is_reset_meanwhile:
+        Victim::new("capture_reset").env("SIMCUDA_MEMORY", "1073741824"), ALL;
 }
 
 /// Where an allocation or a free inside a capture succeeds natively, everything is as it is

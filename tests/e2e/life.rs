@@ -9,6 +9,8 @@ same! {
     contexts_destroyed_with_cached_blocks: Victim::new("context_destroy"), ALL;
     the_device_is_reset: Victim::new("device_reset"), ALL;
     the_primary_context_is_released: Victim::new("primary_release"), ALL;
+    the_primary_context_is_retained_by_another_way_too:
+        Victim::new("primary_kept").preload("retain.so"), ALL;
     forks_with_and_without_exec: Victim::new("forks"), ALL;
     threads_allocate_during_the_exit: Victim::new("exit_threads"), ALL;
     frees_when_the_driver_is_gone: Victim::new("free_at_exit"), ALL;

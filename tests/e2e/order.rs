@@ -23,6 +23,7 @@ same! {
     host_functions: Victim::new("sign_host_func"), AS_NATIVE;
     stream_callbacks: Victim::new("sign_callback"), AS_NATIVE;
     a_second_thread: Victim::new("sign_thread"), AS_NATIVE;
+    a_query_while_a_sign_is_paid_for: Victim::new("sign_meanwhile"), AS_NATIVE;
     a_second_context: Victim::new("sign_context"), AS_NATIVE;
     ipc_handles: Victim::new("sign_ipc"), AS_NATIVE;
 }
