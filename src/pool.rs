@@ -146,12 +146,16 @@ impl<D: Driver> Pool<D> {
         self.backing.give(token, stamp) > self.budget
     }
 
-    /// Takes back a block that was freed during a capture.
-    pub fn defer(&self, token: Token) {
+    /// Takes back a block that was freed during a capture. True if more is held up now than may be
+    /// idle.
+    pub fn defer(&self, token: Token) -> bool {
         self.backing.set_aside(token);
-        let mut deferred = self.deferred.lock();
-        deferred.captured.push(token);
-        self.has_deferred.store(true, Ordering::Release);
+        {
+            let mut deferred = self.deferred.lock();
+            deferred.captured.push(token);
+            self.has_deferred.store(true, Ordering::Release);
+        }
+        self.backing.aside() > self.budget
     }
 
     /// The last capture of the process has ended.
@@ -233,11 +237,39 @@ impl<D: Driver> Pool<D> {
             return Trimmed { kept, ..Trimmed::default() };
         };
         let mut trimmed = self.backing.trim(driver, keep);
-        let aside = self.backing.aside();
-        if aside > 0 {
-            trimmed.kept.push(Kept { bytes: aside, why: "freed during a stream capture" });
+        if self.backing.aside() > keep {
+            trimmed.released += self.release_deferred(driver);
+            let bytes = self.backing.aside();
+            if bytes > 0 {
+                trimmed.kept.push(Kept { bytes, why: "freed during a stream capture" });
+            }
         }
         trimmed
+    }
+
+    /// Gives back what was freed during captures, also those under way: a program that always
+    /// captures somewhere would else never get it again. The driver's own free needs no fence, and
+    /// disturbs no capture of others where the thread is relaxed. Gives the bytes.
+    fn release_deferred(&self, driver: &D) -> u64 {
+        let Deferred { captured, behind } = std::mem::take(&mut *self.deferred.lock());
+        let (events, groups): (Vec<_>, Vec<_>) = behind.into_iter().unzip();
+        for event in events {
+            self.fences.recycle(event);
+        }
+        let mut released = 0;
+        let mut refused = Vec::new();
+        for token in groups.into_iter().flatten().chain(captured) {
+            match self.backing.dispose(driver, token) {
+                Ok(bytes) => released += bytes,
+                Err(_) => refused.push(token),
+            }
+        }
+        if !refused.is_empty() {
+            let mut deferred = self.deferred.lock();
+            deferred.captured.append(&mut refused);
+            self.has_deferred.store(true, Ordering::Release);
+        }
+        released
     }
 
     /// Gives back what is idle beyond the budget.

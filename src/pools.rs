@@ -155,7 +155,7 @@ impl<D: Driver> Pools<D> {
         };
         match self.phase() {
             Phase::Open => {}
-            Phase::Closed => return pool.backing().dispose(&self.driver, token),
+            Phase::Closed => return pool.backing().dispose(&self.driver, token).map(drop),
             Phase::Retired => return Ok(()),
         }
         self.count_thread();
@@ -174,13 +174,19 @@ impl<D: Driver> Pools<D> {
                     pool.trim_to_budget(&self.driver);
                 }
             }
-            Ok(None) => pool.defer(token),
+            Ok(None) => {
+                if pool.defer(token) {
+                    pool.trim_to_budget(&self.driver);
+                }
+            }
             // Where the pool cannot order the free, the driver frees, or says why it does not.
             Err(_) => {
-                return pool.backing().dispose(&self.driver, token).inspect_err(|_| {
+                let disposed = pool.backing().dispose(&self.driver, token);
+                if disposed.is_err() {
                     // Not freed: the block stays the program's.
                     self.blocks.insert(ptr, entry);
-                });
+                }
+                return disposed.map(drop);
             }
         }
         if let Some(started) = started {

@@ -290,25 +290,35 @@ impl<D: Driver> Backing<D> for Exact {
         trimmed
     }
 
-    fn dispose(&self, driver: &D, token: Token) -> Result<(), DriverError> {
+    fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError> {
         let record = {
             let mut books = self.books.lock();
-            let record = &mut books.records[token.0 as usize];
-            record.life = Life::Leaving;
-            *record
+            let record = books.records[token.0 as usize];
+            books.records[token.0 as usize].life = Life::Leaving;
+            if record.life == Life::Aside {
+                books.aside -= record.bytes;
+            }
+            record
         };
         let result = driver.free(record.ptr);
         let mut books = self.books.lock();
         books.counters.num_device_free += 1;
         match result {
             Ok(()) => {
-                books.counters.take_back(record.bytes, record.requested);
+                if record.life == Life::Live {
+                    books.counters.take_back(record.bytes, record.requested);
+                }
                 books.counters.release(record.bytes);
                 books.vacate(token.0);
             }
-            Err(_) => books.records[token.0 as usize].life = Life::Live,
+            Err(_) => {
+                books.records[token.0 as usize].life = record.life;
+                if record.life == Life::Aside {
+                    books.aside += record.bytes;
+                }
+            }
         }
-        result
+        result.map(|()| record.bytes)
     }
 
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {

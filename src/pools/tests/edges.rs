@@ -95,3 +95,34 @@ fn where_the_pool_cannot_know_the_context_the_driver_allocates() {
     assert_eq!(pools.free(ptr), Ok(()));
     assert_eq!(pools.driver().reserved(), 0);
 }
+
+#[test]
+fn what_captures_hold_up_never_costs_an_allocation() {
+    let pools = pools("order:fence,max_idle:100%");
+    let [one, other] = [(); 2].map(|()| pools.allocate(512 * MIB).unwrap());
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    pools.free(one).unwrap();
+    let one = pools.allocate(512 * MIB).expect("the device has room for it");
+    let counted = counters(&pools);
+    assert_eq!((counted.num_alloc_retries, counted.num_ooms), (1, 0));
+    assert_eq!(counted.reserved_bytes.current, pools.driver().reserved());
+    pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+    pools.free(one).unwrap();
+    pools.free(other).unwrap();
+    assert_eq!(counters(&pools).allocation.current, 0);
+    assert_eq!(pools.flush(FlushReason::EmptyCache).released, 1024 * MIB);
+    assert!(!pools.driver().invalidated());
+}
+
+#[test]
+fn what_captures_hold_up_stays_within_the_budget() {
+    let pools = pools("order:fence,max_idle:10M");
+    let many: Vec<_> = (0..8).map(|_| pools.allocate(4 * MIB).unwrap()).collect();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    for ptr in many {
+        pools.free(ptr).unwrap();
+    }
+    assert!(pools.idle_bytes() <= 10 * MIB, "{}", pools.idle_bytes());
+    assert_eq!(pools.driver().reserved(), pools.idle_bytes());
+    assert!(!pools.driver().invalidated());
+}
