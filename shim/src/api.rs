@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use cupool::pools::Pools;
 use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
+use crate::cancel::Uncancelled;
 use crate::hooks::Guard;
 use crate::{dump, state};
 
@@ -162,6 +163,7 @@ extern "C" fn cupool_version() -> *const c_char {
 /// pools retire.
 fn at_the_border<T>(otherwise: T, f: impl FnOnce() -> Option<T>) -> T {
     let Some(_guard) = Guard::enter() else { return otherwise };
+    let _uncancelled = Uncancelled::enter();
     match panic::catch_unwind(AssertUnwindSafe(f)) {
         Ok(answer) => answer.unwrap_or(otherwise),
         Err(_) => {

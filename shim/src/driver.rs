@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_int};
 use cupool::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
 use once_cell::race::OnceBox;
 
+use crate::cancel::Uncancelled;
 use crate::ffi::Functions;
 use crate::libcuda;
 
@@ -121,6 +122,7 @@ impl Driver for RealDriver {
     }
 
     fn synchronize(&self) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
         call!(self, cuCtxSynchronize())
     }
 
@@ -153,12 +155,14 @@ impl Driver for RealDriver {
     }
 
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
+        let _uncancelled = Uncancelled::enter();
         let mut ptr = 0;
         call!(self, cuMemAlloc_v2(&raw mut ptr, bytes as usize))?;
         Ok(DevicePtr(ptr))
     }
 
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
         call!(self, cuMemFree_v2(ptr.0))
     }
 
@@ -185,6 +189,7 @@ impl Driver for RealDriver {
     }
 
     fn wait_event(&self, event: Event) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
         call!(self, cuEventSynchronize(event.0))
     }
 

@@ -12,6 +12,7 @@
 
 mod api;
 mod arch;
+mod cancel;
 mod cudart;
 mod disposition;
 mod dlsym;

@@ -12,6 +12,7 @@ use cupool::log::{self, Sink};
 use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
 
+use crate::cancel::Uncancelled;
 use crate::driver::RealDriver;
 use crate::hooks::Guard;
 use crate::{disposition, dump, notice, state, worker};
@@ -163,6 +164,7 @@ extern "C" fn at_exit() {
         let Some(pools) = state::pools() else { return };
         // A signal handler that calls `exit` may have interrupted the pools under a lock.
         let Some(_guard) = Guard::enter() else { return };
+        let _uncancelled = Uncancelled::enter();
         pools.close();
         worker::finish(pools, WORKER_PATIENCE);
     }));

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use cupool::driver::{Driver, DriverError};
 use cupool::pools::Pools;
 
+use crate::cancel::Uncancelled;
 use crate::driver::RealDriver;
 use crate::{futex, life};
 
@@ -57,6 +58,7 @@ pub fn pools() -> Option<&'static Pools<RealDriver>> {
 pub fn start(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<RealDriver>> {
     match PHASE.compare_exchange(INERT, STARTING, Ordering::Acquire, Ordering::Acquire) {
         Ok(_) => {
+            let _uncancelled = Uncancelled::enter();
             STARTER.store(thread_id(), Ordering::Relaxed);
             panic::catch_unwind(AssertUnwindSafe(|| make(real))).unwrap_or_else(|_| {
                 turn_off();

@@ -13,6 +13,7 @@ same! {
         Victim::new("primary_kept").preload("retain.so"), ALL;
     forks_with_and_without_exec: Victim::new("forks"), ALL;
     threads_allocate_during_the_exit: Victim::new("exit_threads"), ALL;
+    a_thread_is_cancelled: Victim::new("cancel"), ALL;
     frees_when_the_driver_is_gone: Victim::new("free_at_exit"), ALL;
     standard_error_is_closed: Victim::new("closed_stderr"), ALL;
 }

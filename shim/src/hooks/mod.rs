@@ -22,6 +22,7 @@ pub use real::Real;
 use real::hooks;
 pub(crate) use real::symbol;
 
+use crate::cancel::Uncancelled;
 use crate::driver::{RealDriver, real_driver};
 use crate::state;
 use crate::table::What;
@@ -98,6 +99,7 @@ fn around(
         }
     };
     if let Some(_guard) = Guard::enter() {
+        let _uncancelled = Uncancelled::enter();
         let panicked =
             catch_unwind(AssertUnwindSafe(|| pools().map(|pools| body(pools, &once)))).is_err();
         if panicked {
