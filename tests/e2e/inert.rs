@@ -1,6 +1,9 @@
 //! Processes that never touch CUDA notice nothing.
 
-use cupool_tests::{Victim, assert_same, python};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cupool_tests::{LIBCUPOOL, Victim, assert_same, python};
 
 /// With debugging output on: a library that does nothing has nothing to say.
 fn unnoticed(victim: &Victim) {
@@ -54,4 +57,23 @@ fn what_others_see_of_it() {
     }
     assert_eq!(counts[0], counts[1], "(threads, descriptors)");
     assert_eq!(counts[0].0, 1);
+}
+
+/// The cheapest of many runs, bare and pooled in turn, is hardly touched by what else the machine
+/// does.
+#[test]
+fn a_process_loses_less_than_a_millisecond() {
+    let run = |preload: Option<&str>| {
+        let mut command = Command::new("true");
+        command.env_remove("LD_PRELOAD").envs(preload.map(|library| ("LD_PRELOAD", library)));
+        let start = Instant::now();
+        assert!(command.status().expect("`true` starts").success());
+        start.elapsed()
+    };
+    let mut least = (Duration::MAX, Duration::MAX);
+    for _ in 0..100 {
+        least = (least.0.min(run(None)), least.1.min(run(Some(LIBCUPOOL))));
+    }
+    let lost = least.1.saturating_sub(least.0);
+    assert!(lost < Duration::from_millis(1), "{lost:?}");
 }

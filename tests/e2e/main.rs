@@ -14,6 +14,7 @@ mod life;
 mod options;
 mod order;
 mod signals;
+mod signs;
 mod stats;
 mod symbols;
 
