@@ -146,6 +146,14 @@ impl<D: Driver> Pool<D> {
         self.backing.give(token, stamp) > self.budget
     }
 
+    /// Gives a block straight back to the driver, which waits as natively. Gives its size in bytes.
+    ///
+    /// # Errors
+    /// Those of the driver's free.
+    pub fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError> {
+        self.backing.dispose(token, &mut |ptr| driver.free(ptr))
+    }
+
     /// Takes back a block that was freed during a capture. True if more is held up now than may be
     /// idle.
     pub fn defer(&self, token: Token) -> bool {
@@ -259,7 +267,7 @@ impl<D: Driver> Pool<D> {
         let mut released = 0;
         let mut refused = Vec::new();
         for token in groups.into_iter().flatten().chain(captured) {
-            match self.backing.dispose(driver, token) {
+            match self.dispose(driver, token) {
                 Ok(bytes) => released += bytes,
                 Err(_) => refused.push(token),
             }

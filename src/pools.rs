@@ -132,7 +132,7 @@ impl<D: Driver> Pools<D> {
         };
         if !PtrMap::covers(block.ptr) {
             // Not aligned as CUDA promises: not for us.
-            pool.backing().dispose(&self.driver, block.token)?;
+            pool.dispose(&self.driver, block.token)?;
             return self.driver.allocate(bytes);
         }
         self.blocks.insert(block.ptr, Entry { pool: pool.number, token: block.token.0 });
@@ -155,7 +155,7 @@ impl<D: Driver> Pools<D> {
         };
         match self.phase() {
             Phase::Open => {}
-            Phase::Closed => return pool.backing().dispose(&self.driver, token).map(drop),
+            Phase::Closed => return pool.dispose(&self.driver, token).map(drop),
             Phase::Retired => return Ok(()),
         }
         self.count_thread();
@@ -181,7 +181,7 @@ impl<D: Driver> Pools<D> {
             }
             // Where the pool cannot order the free, the driver frees, or says why it does not.
             Err(_) => {
-                let disposed = pool.backing().dispose(&self.driver, token);
+                let disposed = pool.dispose(&self.driver, token);
                 if disposed.is_err() {
                     // Not freed: the block stays the program's.
                     self.blocks.insert(ptr, entry);
@@ -193,6 +193,25 @@ impl<D: Driver> Pools<D> {
             pool.count(|counters| counters.free_latency.record(nanoseconds(started)));
         }
         Ok(())
+    }
+
+    /// Runs `call`, which frees `ptr` in its own way (`cuMemFreeAsync` takes any block), and gives
+    /// its `CUresult`. If it succeeds, a block of ours is nobody's any more.
+    pub fn free_by(&self, ptr: DevicePtr, call: impl Fn() -> i32) -> i32 {
+        let Some(entry) = self.blocks.take(ptr) else {
+            // A block that was freed before, as in `free_unknown`.
+            let freed_before = self.table.all().iter().any(|pool| pool.backing().owns(ptr));
+            return if freed_before { DriverError::INVALID_VALUE.code() } else { call() };
+        };
+        let Some(pool) = self.table.of_number(entry.pool) else { return call() };
+        let free = &mut |_| DriverError::check(call());
+        match pool.backing().dispose(Token(entry.token), free) {
+            Ok(_) => 0,
+            Err(error) => {
+                self.blocks.insert(ptr, entry);
+                error.code()
+            }
+        }
     }
 
     /// Frees what is no block in the program's hands.

@@ -290,7 +290,11 @@ impl<D: Driver> Backing<D> for Exact {
         trimmed
     }
 
-    fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError> {
+    fn dispose(
+        &self,
+        token: Token,
+        free: &mut dyn FnMut(DevicePtr) -> Result<(), DriverError>,
+    ) -> Result<u64, DriverError> {
         let record = {
             let mut books = self.books.lock();
             let record = books.records[token.0 as usize];
@@ -300,7 +304,7 @@ impl<D: Driver> Backing<D> for Exact {
             }
             record
         };
-        let result = driver.free(record.ptr);
+        let result = free(record.ptr);
         let mut books = self.books.lock();
         books.counters.num_device_free += 1;
         match result {

@@ -68,11 +68,15 @@ pub trait Backing<D: Driver>: Send + Sync {
     fn trim(&self, driver: &D, keep: u64) -> Trimmed;
 
     /// Gives a block that is in the program's hands or [set aside](Self::set_aside) straight back
-    /// to the driver, waiting as natively. Gives its size in bytes.
+    /// to the driver by `free`, which waits as natively. Gives its size in bytes.
     ///
     /// # Errors
     /// Those of the driver.
-    fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError>;
+    fn dispose(
+        &self,
+        token: Token,
+        free: &mut dyn FnMut(DevicePtr) -> Result<(), DriverError>,
+    ) -> Result<u64, DriverError>;
 
     /// Start and requested size of the block in the program's hands that holds `ptr`.
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;

@@ -7,6 +7,7 @@ use crate::{ALL, same};
 same! {
     runtime: Victim::new("errors_runtime"), ALL;
     driver: Victim::new("errors_driver"), ALL;
+    freed_in_stream_order: Victim::new("free_async"), ALL;
     a_fault_under_strict: Victim::new("fault"), &["order:strict"];
 }
 

@@ -2,7 +2,7 @@
 
 use cupool::driver::{DevicePtr, DriverError};
 
-use super::{SUCCESS, Status, pooled, pooled_if_made};
+use super::{SUCCESS, Status, around, pooled, pooled_if_made};
 
 /// `cuMemAlloc`
 ///
@@ -42,6 +42,14 @@ pub unsafe fn free(real: impl Fn() -> Status, ptr: u64) -> Status {
         Some(Err(error)) => error.code(),
         None => real(),
     }
+}
+
+/// `cuMemFreeAsync`, which also takes what `cuMemAlloc` gave.
+///
+/// # Safety
+/// None beyond the driver's own.
+pub unsafe fn free_in_stream(real: impl Fn() -> Status, ptr: u64) -> Status {
+    around(real, |pools, call| pools.free_by(DevicePtr(ptr), call))
 }
 
 /// `cuMemGetAddressRange`

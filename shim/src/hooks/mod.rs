@@ -141,6 +141,8 @@ pub fn sign(sign: Sign) {
 hooks! { ROWS of What::Hook;
     cuMemAlloc_v2 since 3020 (out: *mut u64, bytes: usize) = memory::allocate(out, bytes);
     cuMemFree_v2 since 3020 (ptr: u64) = memory::free(ptr);
+    cuMemFreeAsync since 11020 (ptr: u64, stream: usize) = memory::free_in_stream(ptr);
+    cuMemFreeAsync_ptsz since 11020 (ptr: u64, stream: usize) = memory::free_in_stream(ptr);
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)
         = memory::address_range(base, size, ptr);
 

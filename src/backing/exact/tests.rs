@@ -100,7 +100,7 @@ proptest! {
                 }
                 Step::Dispose(at) if !held.is_empty() => {
                     let at = at % held.len();
-                    if backing.dispose(&driver, held[at].0.token).is_ok() {
+                    if backing.dispose(held[at].0.token, &mut |ptr| driver.free(ptr)).is_ok() {
                         held.swap_remove(at);
                     }
                 }

@@ -126,3 +126,20 @@ fn what_captures_hold_up_stays_within_the_budget() {
     assert_eq!(pools.driver().reserved(), pools.idle_bytes());
     assert!(!pools.driver().invalidated());
 }
+
+/// `cuMemFreeAsync` frees what `cuMemAlloc` gave: the driver may then have something else there.
+#[test]
+fn a_block_freed_by_another_call_is_nobodys() {
+    let pools = pools("order:fence");
+    let [freed, kept, idle] = [(); 3].map(|()| pools.allocate(MIB).unwrap());
+    let free = |ptr| pools.driver().free(ptr).map_or_else(DriverError::code, |()| 0);
+    assert_eq!(pools.free_by(freed, || free(freed)), 0);
+    assert_eq!(pools.free_by(kept, || 1), 1, "refused: it stays the program's");
+    pools.free(idle).unwrap();
+    assert_eq!(pools.free_by(idle, || free(idle)), 1, "a double free");
+    assert_eq!(pools.address_range(freed), None);
+    assert_eq!(counters(&pools).reserved_bytes.current, pools.driver().reserved());
+    assert_eq!(pools.free(freed), Err(DriverError::INVALID_VALUE));
+    assert_eq!(pools.free(kept), Ok(()));
+    assert_eq!(counters(&pools).allocation.current, 0);
+}
