@@ -154,8 +154,9 @@ fn put_behind_ours(number: c_int, wanted: &Action) -> c_int {
     let mut handler = wanted.sa_sigaction as u64;
     let mut action = *wanted;
     if wanted.sa_sigaction == SIG_DFL {
-        action.sa_flags = SA_RESTART;
+        action.sa_flags = SA_RESTART | SA_ONSTACK;
     } else {
+        // A handler runs on the stack that it was written for: another may be too small for it.
         action.sa_flags &= !SA_RESETHAND;
         if wanted.sa_flags & SA_SIGINFO != 0 {
             handler |= TAKES_INFO;
@@ -165,7 +166,7 @@ fn put_behind_ours(number: c_int, wanted: &Action) -> c_int {
         }
     }
     action.sa_sigaction = signal::handler();
-    action.sa_flags |= SA_SIGINFO | SA_ONSTACK;
+    action.sa_flags |= SA_SIGINFO;
     // Known before the first signal can come.
     FLAGS.store(wanted.sa_flags, Ordering::Relaxed);
     HANDLER.store(handler, Ordering::Release);

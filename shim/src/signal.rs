@@ -8,9 +8,9 @@
 //!    but static memory.
 //! 2. It leaves `errno` as it was.
 //! 3. `SA_RESTART`, unless the program's own handler is without: blocking calls like `read` carry
-//!    on (`poll`, `select` and sleeps end with `EINTR` on Linux whatever the flags). `SA_ONSTACK`:
-//!    threads with small stacks have provided for it. `SA_SIGINFO`: the program's handler may want
-//!    what comes with it.
+//!    on (`poll`, `select` and sleeps end with `EINTR` on Linux whatever the flags). `SA_ONSTACK`,
+//!    unless the program's own handler is without: threads with small stacks have provided for it.
+//!    `SA_SIGINFO`: the program's handler may want what comes with it.
 //! 4. A request is never lost: it stays counted until [`requests`] differs from what was served,
 //!    also from before the process used CUDA. Those that come while one is served become one.
 

@@ -3,6 +3,12 @@
 use cupool_tests::{Stats, Victim};
 use libc::SIGUSR1;
 
+use crate::{ALL, same};
+
+same! {
+    a_handler_on_the_stack_it_was_written_for: Victim::new("signal_stack"), ALL;
+}
+
 /// Whether a stats file tells of a flush by signal.
 fn flushed(stats: &Stats) -> bool {
     let flushes = stats.0.pointer("/flushes").and_then(|flushes| flushes.as_array());
