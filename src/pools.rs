@@ -255,9 +255,9 @@ impl<D: Driver> Pools<D> {
             }
             other => other?,
         };
-        self.strike(stale);
+        self.strike(pool.number, stale);
         for other in self.table.all().iter().filter(|other| other.number != pool.number) {
-            self.strike(other.backing().evict(block.ptr, block.bytes));
+            self.strike(other.number, other.backing().evict(block.ptr, block.bytes));
         }
         Ok(block)
     }
@@ -283,10 +283,11 @@ impl<D: Driver> Pools<D> {
         }
     }
 
-    /// Forgets blocks that the program held where the driver now has something else.
-    fn strike(&self, stale: Vec<DevicePtr>) {
+    /// Forgets blocks of the pool with that `number` that the program held, where the driver now
+    /// has something else: that may already be another pool's.
+    fn strike(&self, number: u32, stale: Vec<DevicePtr>) {
         for ptr in stale {
-            self.blocks.take(ptr);
+            self.blocks.take_of(ptr, number);
         }
     }
 
@@ -426,7 +427,7 @@ impl<D: Driver> Pools<D> {
         }
         let Some(pool) = self.table.remove(context) else { return };
         let (held, snapshot) = pool.end();
-        self.strike(held);
+        self.strike(pool.number, held);
         let mut ended = self.ended.lock();
         match ended.iter_mut().find(|other| other.device == snapshot.device) {
             Some(other) => other.counters.absorb(&snapshot.counters),

@@ -95,6 +95,14 @@ impl PtrMap {
         Entry::from_bits(self.slot(ptr)?.swap(0, Ordering::AcqRel))
     }
 
+    /// Takes out what starts at `ptr` if it is `pool`'s.
+    pub fn take_of(&self, ptr: DevicePtr, pool: u32) -> Option<Entry> {
+        let slot = self.slot(ptr)?;
+        let bits = slot.load(Ordering::Acquire);
+        let entry = Entry::from_bits(bits).filter(|entry| entry.pool == pool)?;
+        slot.compare_exchange(bits, 0, Ordering::AcqRel, Ordering::Relaxed).ok().map(|_| entry)
+    }
+
     fn slot(&self, ptr: DevicePtr) -> Option<&AtomicU64> {
         if !Self::covers(ptr) {
             return None;
@@ -134,6 +142,15 @@ mod tests {
             assert_eq!(map.take(DevicePtr(address)), Some(entry(token as u32)));
             assert_eq!(map.take(DevicePtr(address)), None, "a second free");
         }
+    }
+
+    #[test]
+    fn finds_for_a_pool_what_is_its_own() {
+        let map = PtrMap::default();
+        map.insert(DevicePtr(0x200), entry(7));
+        assert_eq!(map.take_of(DevicePtr(0x200), 2), None);
+        assert_eq!(map.take_of(DevicePtr(0x200), 1), Some(entry(7)));
+        assert_eq!(map.take_of(DevicePtr(0x200), 1), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{ALL, same};
 same! {
     freed_where_another_context_is_current: Victim::new("foreign_free"), ALL;
     contexts_destroyed_with_cached_blocks: Victim::new("context_destroy"), ALL;
+    contexts_come_and_go_in_threads: Victim::new("context_threads"), ALL;
     the_device_is_reset: Victim::new("device_reset"), ALL;
     the_primary_context_is_released: Victim::new("primary_release"), ALL;
     the_primary_context_is_retained_by_another_way_too:

@@ -1,0 +1,38 @@
+/* Each thread makes contexts and destroys them with blocks in them, while the others get the
+ * addresses that become free. */
+#include "drv.h"
+
+#include <pthread.h>
+
+enum { THREADS = 5, ROUNDS = 50, BLOCKS = 8 };
+
+static void *work(void *unused)
+{
+    CUdevice device;
+    (void)unused;
+    OK(cuDeviceGet(&device, 0));
+    for (int round = 0; round < ROUNDS; round++) {
+        CUcontext context;
+        CUdeviceptr blocks[BLOCKS];
+        OK(cuCtxCreate_v2(&context, 0, device));
+        for (int i = 0; i < BLOCKS; i++)
+            OK(cuMemAlloc(&blocks[i], (1 + i) * MIB));
+        /* The last one goes with the context. */
+        for (int i = 0; i < BLOCKS - 1; i++)
+            OK(cuMemFree(blocks[i]));
+        OK(cuCtxDestroy(context));
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    pthread_t threads[THREADS];
+    OK(cuInit(0));
+    for (int i = 0; i < THREADS; i++)
+        OK(pthread_create(&threads[i], NULL, work, NULL));
+    for (int i = 0; i < THREADS; i++)
+        OK(pthread_join(threads[i], NULL));
+    printf("%d contexts\n", THREADS * ROUNDS);
+    return 0;
+}
