@@ -17,6 +17,8 @@ const RELAXED: c_int = 2;
 const PAGEABLE_MEMORY_ACCESS: c_int = 88;
 /// `CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED`
 const VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED: c_int = 102;
+/// `CU_POINTER_ATTRIBUTE_IS_MANAGED`
+const IS_MANAGED: c_int = 8;
 /// The version that brought `cuCtxRecordEvent` and `cuCtxWaitEvent`.
 const CONTEXT_EVENTS: c_int = 12050;
 
@@ -31,6 +33,17 @@ pub struct RealDriver {
 pub fn real_driver() -> Option<RealDriver> {
     let functions = functions()?;
     Some(RealDriver { functions, context_events: has_context_events(functions) })
+}
+
+/// Whether `pointer` is into managed memory. A driver that cannot say has none.
+pub fn is_managed(pointer: u64) -> bool {
+    let ask = functions().and_then(|functions| functions.cuPointerGetAttribute);
+    let Some(ask) = ask else { return false };
+    // The driver writes a truth value of at most this size.
+    let mut managed = 0_u64;
+    // SAFETY: what is to be written can be, and the driver checks the pointer.
+    let status = unsafe { ask((&raw mut managed).cast(), IS_MANAGED, pointer) };
+    status == 0 && managed != 0
 }
 
 /// Whether `device` has a primary context now.

@@ -67,5 +67,6 @@ functions! {
     cuCtxWaitEvent: fn(usize, usize), optional;
     cuThreadExchangeStreamCaptureMode: fn(*mut c_int), optional;
     cuStreamIsCapturing: fn(usize, *mut c_int), optional;
+    cuPointerGetAttribute: fn(*mut c_void, c_int, u64), optional;
     cuMemCreate: fn(*mut u64, usize, *const c_void, u64), optional;
 }

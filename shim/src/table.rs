@@ -135,6 +135,7 @@ static UNTOUCHED: &[Row] = &[
     Row::new(c"cuMemFree", 2000, What::Untouched),
     Row::new(c"cuMemGetAddressRange", 2000, What::Untouched),
     Row::new(c"cuMemAllocPitch", 2000, What::Untouched),
+    Row::new(c"cuModuleGetGlobal", 2000, What::Untouched),
     Row::new(c"cuArrayCreate", 2000, What::Untouched),
     Row::new(c"cuArray3DCreate", 2000, What::Untouched),
 ];

@@ -35,7 +35,7 @@ fn the_native_table() {
 /// next call that waits.
 #[test]
 fn a_fault_surfaces_at_the_next_call_that_waits() {
-    for order in ["order:fence", "order:lazy"] {
+    for order in ["order:fence", "order:auto", "order:lazy"] {
         let pooled = Victim::new("fault").pooled(order);
         let lines: Vec<&str> = pooled.succeeded().stdout.lines().collect();
         assert_eq!(lines.get(1), Some(&"synchronize reports the fault"), "{}", pooled.report());

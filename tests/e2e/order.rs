@@ -54,6 +54,7 @@ fn auto_switches_at_calls_that_give_programs_away() {
     let signs = [
         ("host-alloc", "pinned memory"),
         ("alloc-host", "pinned memory"),
+        ("managed", "managed memory"),
         ("wait-value", "stream wait on a value"),
         ("ipc", "inter-process communication"),
     ];
@@ -68,8 +69,11 @@ fn auto_switches_at_calls_that_give_programs_away() {
     cupool_tests::assert_same(&two_devices.bare(), &pooled);
     let reason = pooled.stats().at("/order_reason");
     assert!(reason == "second device" || reason == "second context", "{reason}");
-    let none = Victim::new("signs").arg("none").pooled("order:auto");
-    assert_eq!(none.succeeded().stats().at("/order"), "fence");
+    // A variable of a module that only the device sees.
+    for name in ["none", "on_device"] {
+        let none = Victim::new("signs").arg(name).pooled("order:auto");
+        assert_eq!(none.succeeded().stats().at("/order"), "fence", "{name}");
+    }
 }
 
 #[track_caller]

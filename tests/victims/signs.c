@@ -18,6 +18,11 @@ static void make_sign(const char *name)
         void *host;
         OK(cuMemAllocHost(&host, 4096));
         OK(cuMemFreeHost(host));
+    } else if (strcmp(name, "managed") == 0 || strcmp(name, "on_device") == 0) {
+        CUmodule module;
+        CUdeviceptr variable;
+        OK(cuModuleLoadData(&module, "simcuda kernels"));
+        OK(cuModuleGetGlobal(&variable, NULL, module, name));
     } else if (strcmp(name, "wait-value") == 0) {
         OK(cuStreamWaitValue32(stream, p, 1, CU_STREAM_WAIT_VALUE_EQ));
         OK(cuStreamSynchronize(stream));

@@ -5,6 +5,7 @@
 
 pub mod capture;
 mod context;
+mod global;
 mod lookup;
 mod memory;
 mod real;
@@ -145,6 +146,10 @@ hooks! { ROWS of What::Hook;
     cuMemFreeAsync_ptsz since 11020 (ptr: u64, stream: usize) = memory::free_in_stream(ptr);
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)
         = memory::address_range(base, size, ptr);
+
+    cuModuleGetGlobal_v2 since 3020
+        (out: *mut u64, bytes: *mut usize, module: usize, name: *const c_char)
+        = global::find(out);
 
     cuGetProcAddress since 11030
         (name: *const c_char, found: *mut usize, version: c_int, flags: u64)

@@ -5,7 +5,7 @@ use crate::capture;
 use crate::context;
 use crate::error::{Api, Error};
 use crate::kernels::Program;
-use crate::state;
+use crate::{host_memory, memory, state};
 
 /// How an image begins.
 const MARK: &[u8] = b"simcuda kernels";
@@ -59,10 +59,20 @@ pub fn get_function(function: Out<usize>, module: usize, name: Text) -> Api {
     function.set(handle)
 }
 
-/// `cuModuleGetGlobal_v2`: the simulated kernels have no variables.
-pub fn get_global(_pointer: Out<u64>, _bytes: Out<usize>, module: usize, _name: Text) -> Api {
-    let sim = state::lock();
-    Err(if sim.modules.contains_key(&module) { Error::NOT_FOUND } else { Error::INVALID_HANDLE })
+/// `cuModuleGetGlobal_v2`: every module has a word `on_device` and a word `managed`, each made anew
+/// for whoever asks, and never freed.
+pub fn get_global(pointer: Out<u64>, bytes: Out<usize>, module: usize, name: Text) -> Api {
+    const WORD: usize = 4;
+    if !state::lock().modules.contains_key(&module) {
+        return Err(Error::INVALID_HANDLE);
+    }
+    match name.get()?.as_str() {
+        "on_device" => memory::alloc(pointer, WORD)?,
+        "managed" => host_memory::alloc_managed(pointer, WORD, 1)?,
+        _ => return Err(Error::NOT_FOUND),
+    }
+    bytes.set_if_wanted(WORD);
+    Ok(())
 }
 
 /// `cuModuleUnload`
