@@ -35,7 +35,9 @@ static void by_v2(const char *how, get_v2 get)
     void *alloc = NULL, *release = NULL, *other = (void *)1;
     int status = -1;
     printf("%s: empty name %d\n", how, get("", &other, 12000, DEFAULT, &status));
-    printf("%s: NULL pfn %d\n", how, get("cuMemAlloc", NULL, 12000, DEFAULT, &status));
+    /* NVIDIA's driver writes to it all the same (580). */
+    if (!getenv("VICTIM_REAL_DRIVER"))
+        printf("%s: NULL pfn %d\n", how, get("cuMemAlloc", NULL, 12000, DEFAULT, &status));
     status = -1;
     printf("%s: unknown name %d", how, get("cuNoSuchThing", &other, 12000, DEFAULT, &status));
     printf(", status %d, pfn %s\n", status, other ? "kept" : "NULL");

@@ -42,10 +42,15 @@ extern "C" __global__ void check(u64 ptr, u64 words, unsigned expect, u64 mismat
     if (wrong) atomicAdd((unsigned *)mismatches, wrong);
 }
 
+// Gives up after three seconds: natively cudaFree holds up other threads' submissions too (driver
+// 580), so that nothing would ever release it.
 extern "C" __global__ void wait_flag(u64 flag, unsigned value)
 {
-    while (*(const volatile unsigned *)flag != value) {
-    }
+    u64 start, now;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(start));
+    do {
+        asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(now));
+    } while (*(const volatile unsigned *)flag != value && now - start < 3000000000ull);
 }
 
 extern "C" __global__ void print(int number, i64 delay_us)
