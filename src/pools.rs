@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::backing::{Backing, Block, Exact, Token, round_up};
 use crate::config::Options;
-use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed, Stream};
+use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
@@ -18,6 +18,7 @@ use crate::stats::{FlushReason, PoolSnapshot, Snapshot};
 use table::{Found, Table};
 
 mod flush;
+mod lifetimes;
 mod table;
 
 /// One in so many calls is timed: a look at the clock costs as much as a third of a hit. Odd, so
@@ -353,86 +354,6 @@ impl<D: Driver> Pools<D> {
                 }
             }
         });
-    }
-
-    /// Runs begin-capture of `stream`, `call`, and gives its `CUresult`.
-    pub fn begin_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
-        self.captures.announce(stream, self.driver.current_context().ok().flatten());
-        for pool in self.table.all() {
-            pool.fences.pass();
-        }
-        let result = call();
-        if result != 0 && self.captures.forget(stream) {
-            self.captures_ended();
-        }
-        result
-    }
-
-    /// Runs end-capture of `stream`, `call`, and gives its `CUresult`.
-    pub fn end_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
-        let result = call();
-        if self.captures.ended(stream, &self.driver) {
-            self.captures_ended();
-        }
-        result
-    }
-
-    /// Runs the destruction of `stream`, `call`, and gives its `CUresult`.
-    pub fn destroy_stream(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
-        let result = call();
-        if result == 0 && self.captures.any() && self.captures.forget(stream) {
-            self.captures_ended();
-        }
-        result
-    }
-
-    fn captures_ended(&self) {
-        for pool in self.table.all() {
-            // Another thread may be destroying the context of this one.
-            if let Some(_held) = pool.lease.hold() {
-                pool.captures_ended(&self.driver, &self.captures);
-            }
-        }
-    }
-
-    /// Runs what is to end `context`, `call` (its destruction, the primary context's reset or
-    /// release), and gives its `CUresult`. What is owed is paid first, and no flush works in the
-    /// context meanwhile. `remains` tells whether the context exists after a call that succeeded.
-    pub fn end_context(
-        &self,
-        context: Context,
-        call: impl FnOnce() -> i32,
-        remains: impl FnOnce() -> bool,
-    ) -> i32 {
-        self.settle();
-        let pool = self.table.of_context(context);
-        if let Some(pool) = &pool {
-            pool.lease.revoke();
-        }
-        let result = call();
-        if result == 0 && !remains() {
-            self.context_ended(context);
-        } else if let Some(pool) = pool {
-            pool.lease.restore();
-        }
-        result
-    }
-
-    /// `context` is no more: its pool is forgotten, without any call.
-    pub fn context_ended(&self, context: Context) {
-        let _ =
-            self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
-        if self.captures.forget_context(context) {
-            self.captures_ended();
-        }
-        let Some(pool) = self.table.remove(context) else { return };
-        let (held, snapshot) = pool.end();
-        self.strike(pool.number, held);
-        let mut ended = self.ended.lock();
-        match ended.iter_mut().find(|other| other.device == snapshot.device) {
-            Some(other) => other.counters.absorb(&snapshot.counters),
-            None => ended.push(snapshot),
-        }
     }
 
     /// Everything at this moment.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::driver::Stream;
 use crate::fake::FakeDriver;
 
 mod edges;
