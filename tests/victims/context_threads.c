@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-enum { THREADS = 5, ROUNDS = 50, BLOCKS = 8 };
+enum { THREADS = 5, ROUNDS = 20, BLOCKS = 64 };
 
 static void *work(void *unused)
 {
@@ -16,9 +16,9 @@ static void *work(void *unused)
         CUdeviceptr blocks[BLOCKS];
         OK(cuCtxCreate_v2(&context, 0, device));
         for (int i = 0; i < BLOCKS; i++)
-            OK(cuMemAlloc(&blocks[i], (1 + i) * MIB));
-        /* The last one goes with the context. */
-        for (int i = 0; i < BLOCKS - 1; i++)
+            OK(cuMemAlloc(&blocks[i], (1 + i % 8) * 4 * KIB));
+        /* The other half goes with the context. */
+        for (int i = 0; i < BLOCKS / 2; i++)
             OK(cuMemFree(blocks[i]));
         OK(cuCtxDestroy(context));
     }
