@@ -31,6 +31,7 @@ PRELOADED = {
     "between_runtime": "between.so",
     "between_driver": "between.so",
     "ompt_main": "ompt.so",
+    "primary_kept": "retain.so",
 }
 # Arguments to run a victim with besides none.
 VARIANTS = {"dlopen": (("dlvsym",),)}
