@@ -25,9 +25,12 @@ static void by_v1(const char *how, get_v1 get)
 {
     void *alloc = NULL, *release = NULL, *unknown = (void *)1;
     printf("%s: unknown name %d\n", how, get("cuNoSuchThing", &unknown, 12000, DEFAULT));
-    OK(get("cuMemAlloc", &alloc, 3020, DEFAULT));
-    OK(get("cuMemFree", &release, 12000, DEFAULT));
-    pair(how, alloc, release);
+    printf("%s: empty name %d\n", how, get("", &unknown, 12000, DEFAULT));
+    for (int flags = DEFAULT; flags <= PER_THREAD_STREAM; flags++) {
+        OK(get("cuMemAlloc", &alloc, 3020, flags));
+        OK(get("cuMemFree", &release, 12000, flags));
+        pair(how, alloc, release);
+    }
 }
 
 static void by_v2(const char *how, get_v2 get)
