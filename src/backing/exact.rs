@@ -258,7 +258,9 @@ impl<D: Driver> Backing<D> for Exact {
     fn trim(&self, driver: &D, keep: u64) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let mut refused = 0;
-        loop {
+        // What is freed meanwhile is not waited for, or a busy program would never let this end.
+        let mut to_go = self.books.lock().idle.saturating_sub(keep);
+        while to_go > 0 {
             let (at, record) = {
                 let mut books = self.books.lock();
                 if books.oldest == NONE || books.idle <= keep {
@@ -270,6 +272,7 @@ impl<D: Driver> Backing<D> for Exact {
                 books.records[at as usize].life = Life::Leaving;
                 (at, record)
             };
+            to_go = to_go.saturating_sub(record.bytes);
             // cuMemFree waits for the work that may still touch the block, so no fence is looked at.
             let result = driver.free(record.ptr);
             let mut books = self.books.lock();

@@ -164,7 +164,8 @@ fn a_driver_without_context_events_is_strict() {
 
 #[test]
 fn a_sign_turns_auto_strict_and_pays() {
-    for &sign in Sign::ALL {
+    // One is as good as another to Miri.
+    for &sign in &Sign::ALL[..if cfg!(miri) { 1 } else { Sign::ALL.len() }] {
         let pools = pools("order:auto");
         let ptr = pools.allocate(MIB).unwrap();
         pools.free(ptr).unwrap();
@@ -260,7 +261,8 @@ fn a_capture_that_does_not_begin_holds_nothing_up() {
 #[test]
 fn more_contexts_than_there_are_slots() {
     let pools = pools("");
-    for context in 1..=100 {
+    let contexts = table::FAST + 36;
+    for context in 1..=contexts {
         pools.driver().set_current(Context(context));
         let ptr = pools.allocate(MIB).unwrap();
         pools.free(ptr).unwrap();
@@ -271,7 +273,7 @@ fn more_contexts_than_there_are_slots() {
         }
     }
     let alive = pools.snapshot().pools.iter().filter(|pool| pool.alive).count();
-    assert_eq!(alive, 100 - 33);
+    assert_eq!(alive, contexts - contexts / 3);
 }
 
 #[test]
@@ -409,7 +411,7 @@ fn a_retired_pool_reuses_nothing_and_fails_nobody() {
 
 #[test]
 fn threads_that_allocate_and_free_at_once_keep_the_books() {
-    let rounds = if cfg!(miri) { 20 } else { 2000 };
+    let rounds = if cfg!(miri) { 6 } else { 2000 };
     for order in ["strict", "fence", "lazy"] {
         let pools = pools(&format!("order:{order},max_idle:64M"));
         std::thread::scope(|scope| {
