@@ -21,6 +21,8 @@ fn main() -> ExitCode {
     let mut simulated = false;
     for argument in std::env::args().skip(1) {
         match argument.as_str() {
+            // `cargo demo -- --help`
+            "--" => {}
             "--simulated" => simulated = true,
             "-h" | "--help" => {
                 print!("{HELP}");
