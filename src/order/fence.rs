@@ -42,7 +42,7 @@ pub enum Ordered {
 /// Events in the ring. More only refine which of several outstanding fences has completed.
 const RING: u64 = 64;
 
-/// See the [module](self).
+/// The fences of one context, numbered from 1.
 pub struct Fences {
     context: Context,
     /// Held while a fence is placed, that is during driver calls that do not wait for the device. A

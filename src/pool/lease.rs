@@ -11,7 +11,7 @@ struct State {
     revoked: bool,
 }
 
-/// See the [module](self).
+/// Leave to work in a context, until it is revoked.
 #[derive(Default)]
 pub struct Lease {
     state: Mutex<State>,
