@@ -35,6 +35,8 @@ pub(crate) struct FakeDriver {
     pageable: bool,
     /// Held by a test to stop whoever records.
     pub(crate) recording: Mutex<()>,
+    /// Held by a test to stop whoever frees.
+    pub(crate) freeing: Mutex<()>,
 }
 
 impl FakeDriver {
@@ -47,6 +49,7 @@ impl FakeDriver {
             context_events: true,
             pageable: false,
             recording: Mutex::new(()),
+            freeing: Mutex::new(()),
         }
     }
 
@@ -187,6 +190,7 @@ impl Driver for FakeDriver {
     }
 
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
+        let _freeing = self.freeing.lock();
         let mut inside = self.call("free")?;
         if ptr.0 == 0 {
             return Ok(());

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -24,6 +24,10 @@ mod table;
 /// One in so many calls is timed: a look at the clock costs as much as a third of a hit. Odd, so
 /// that a thread which allocates and frees in turn has both of them timed.
 const SAMPLE: u32 = 63;
+
+/// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
+/// the device, which may in turn wait for this thread.
+const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// What to do with a call while the pools do not work as usual.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -268,18 +272,31 @@ impl<D: Driver> Pools<D> {
         if !self.captures.any() {
             pool.wait_pending(&self.driver);
         }
-        let mode = self.mode.mode();
-        if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
-            return Ok(Regained::Reused(block));
-        }
-        self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
-        match pool.backing().grow(&self.driver, bytes) {
-            Ok((block, stale)) => Ok(Regained::Grown(block, stale)),
-            Err(error) => {
-                if error == DriverError::OUT_OF_MEMORY {
-                    pool.count(|counters| counters.num_ooms += 1);
+        let deadline = Instant::now() + RETRY_FOR;
+        loop {
+            let mode = self.mode.mode();
+            if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
+                return Ok(Regained::Reused(block));
+            }
+            let flushed =
+                self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
+            // Another thread may be in the middle of giving back what this one needs.
+            let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
+            match pool.backing().grow(&self.driver, bytes) {
+                Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
+                Err(DriverError::OUT_OF_MEMORY)
+                    if (flushed.released > 0 || leaving) && Instant::now() < deadline =>
+                {
+                    if leaving {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
                 }
-                Err(error)
+                Err(error) => {
+                    if error == DriverError::OUT_OF_MEMORY {
+                        pool.count(|counters| counters.num_ooms += 1);
+                    }
+                    return Err(error);
+                }
             }
         }
     }

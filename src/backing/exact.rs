@@ -58,6 +58,8 @@ struct Books {
     newest: u32,
     idle: u64,
     aside: u64,
+    /// Bytes that the driver is about to take back.
+    leaving: u64,
     counters: Counters,
 }
 
@@ -296,12 +298,14 @@ impl<D: Driver> Backing<D> for Exact {
                 books.unindex(at);
                 let record = books.delist(at);
                 books.records[at as usize].life = Life::Leaving;
+                books.leaving += record.bytes;
                 (at, record)
             };
             to_go = to_go.saturating_sub(record.bytes);
             // cuMemFree waits for the work that may still touch the block, so no fence is looked at.
             let result = driver.free(record.ptr);
             let mut books = self.books.lock();
+            books.leaving -= record.bytes;
             books.counters.num_device_free += 1;
             match result {
                 Ok(()) => {
@@ -374,6 +378,10 @@ impl<D: Driver> Backing<D> for Exact {
 
     fn idle(&self) -> u64 {
         self.books.lock().idle
+    }
+
+    fn leaving(&self) -> u64 {
+        self.books.lock().leaving
     }
 
     fn aside(&self) -> u64 {

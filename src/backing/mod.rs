@@ -91,6 +91,9 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// Idle bytes: those that a trim could give back now.
     fn idle(&self) -> u64;
 
+    /// Bytes that a trim is giving back at this moment.
+    fn leaving(&self) -> u64;
+
     /// Bytes [set aside](Self::set_aside) and not given yet.
     fn aside(&self) -> u64;
 

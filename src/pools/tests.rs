@@ -87,6 +87,24 @@ fn idle_memory_never_costs_an_allocation() {
 }
 
 #[test]
+fn memory_on_its_way_to_the_driver_costs_no_allocation_either() {
+    let pools = pools("max_idle:100%");
+    let ptr = pools.allocate(900 * MIB).unwrap();
+    pools.free(ptr).unwrap();
+    // Each thread gets as far as it can; a moment too short makes the test miss a mistake, no more.
+    let moment = || std::thread::sleep(std::time::Duration::from_millis(20));
+    std::thread::scope(|scope| {
+        let stopped = pools.driver().freeing.lock();
+        scope.spawn(|| pools.flush(FlushReason::Signal));
+        moment();
+        let needs_it = scope.spawn(|| pools.allocate(800 * MIB));
+        moment();
+        drop(stopped);
+        assert!(needs_it.join().unwrap().is_ok());
+    });
+}
+
+#[test]
 fn the_least_recently_used_goes_first_beyond_the_budget() {
     let pools = pools("max_idle:10M");
     let [a, b, c] = [4 * MIB, 6 * MIB, 8 * MIB].map(|bytes| pools.allocate(bytes).unwrap());
