@@ -65,6 +65,9 @@ ALONE = ("oom", "oom_vmm", "device_reset", "context_destroy", "context_threads",
          "primary_kept", "capture_reset", "forks")
 # Natively these may die at exit, where the driver is torn down under running threads.
 MAY_CRASH = ("exit_threads",)
+# What a quick run is content with: the ways in, the order, the errors.
+QUICK = ("runtime_static", "runtime_shared", "driver", "get_proc_address", "threads", "unsuffixed",
+         "between_driver", "reuse", "order_streams", "errors_driver", "capture", "signs")
 # These are about the process alone and are tested where there is no GPU.
 NEED_NO_GPU = ("idle", "setuid")
 
@@ -127,7 +130,8 @@ def victims(suite):
     """Every victim, bare and pooled."""
     elsewhere = signals.NAMES.union(NEED_NO_GPU)
     chosen = [victim for victim in listed()
-              if victim.kind != "preload" and victim.name not in elsewhere]
+              if victim.kind != "preload" and victim.name not in elsewhere
+              and (not suite.quick or victim.name in QUICK)]
     def run(victim):
         for arguments in ((),) + VARIANTS.get(victim.name, ()):
             compare(suite, victim, arguments)
