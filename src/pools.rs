@@ -4,30 +4,27 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, Exact, Token, round_up};
+use crate::backing::{Backing, Exact, Token, round_up};
 use crate::config::Options;
 use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
-use crate::stats::{FlushReason, PoolSnapshot, Snapshot};
+use crate::stats::{PoolSnapshot, Snapshot};
 use table::{Found, Table};
 
 mod flush;
+mod grow;
 mod lifetimes;
 mod table;
 
 /// One in so many calls is timed: a look at the clock costs as much as a third of a hit. Odd, so
 /// that a thread which allocates and frees in turn has both of them timed.
 const SAMPLE: u32 = 63;
-
-/// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
-/// the device, which may in turn wait for this thread.
-const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// What to do with a call while the pools do not work as usual.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -248,67 +245,6 @@ impl<D: Driver> Pools<D> {
         self.table.all().iter().map(|pool| pool.idle()).sum()
     }
 
-    fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
-        let _relaxed = Relaxed::enter(&self.driver);
-        let (block, stale) = match pool.backing().grow(&self.driver, bytes) {
-            // What the device cannot hold is not worth everybody's cache.
-            Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
-                match self.grow_after_flush(pool, bytes)? {
-                    Regained::Reused(block) => return Ok(block),
-                    Regained::Grown(block, stale) => (block, stale),
-                }
-            }
-            other => other?,
-        };
-        self.strike(pool.number, stale);
-        for other in self.table.all().iter().filter(|other| other.number != pool.number) {
-            self.strike(other.number, other.backing().evict(block.ptr, block.bytes));
-        }
-        Ok(block)
-    }
-
-    fn grow_after_flush(&self, pool: &Pool<D>, bytes: u64) -> Result<Regained, DriverError> {
-        pool.count(|counters| counters.num_alloc_retries += 1);
-        if !self.captures.any() {
-            pool.wait_pending(&self.driver);
-        }
-        let deadline = Instant::now() + RETRY_FOR;
-        loop {
-            let mode = self.mode.mode();
-            if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
-                return Ok(Regained::Reused(block));
-            }
-            let flushed =
-                self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
-            // Another thread may be in the middle of giving back what this one needs.
-            let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
-            match pool.backing().grow(&self.driver, bytes) {
-                Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
-                Err(DriverError::OUT_OF_MEMORY)
-                    if (flushed.released > 0 || leaving) && Instant::now() < deadline =>
-                {
-                    if leaving {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
-                }
-                Err(error) => {
-                    if error == DriverError::OUT_OF_MEMORY {
-                        pool.count(|counters| counters.num_ooms += 1);
-                    }
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    /// Forgets blocks of the pool with that `number` that the program held, where the driver now
-    /// has something else: that may already be another pool's.
-    fn strike(&self, number: u32, stale: Vec<DevicePtr>) {
-        for ptr in stale {
-            self.blocks.take_of(ptr, number);
-        }
-    }
-
     fn add_pool(&self, context: Context) -> Result<Found<'_, D>, DriverError> {
         // Asked before the lock: no driver call is made under it.
         let _relaxed = Relaxed::enter(&self.driver);
@@ -411,12 +347,6 @@ impl<D: Driver> Pools<D> {
             tracing::error!("the pool is retired: {why}; freed blocks are no longer reused");
         }
     }
-}
-
-/// Memory found after all.
-enum Regained {
-    Reused(Block),
-    Grown(Block, Vec<DevicePtr>),
 }
 
 fn sample() -> Option<Instant> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::driver::Stream;
 use crate::fake::FakeDriver;
+use crate::stats::FlushReason;
 
 mod edges;
 

@@ -1,0 +1,82 @@
+//! Fresh memory, and what is done before an allocation fails for lack of it.
+
+use std::time::{Duration, Instant};
+
+use super::Pools;
+use crate::backing::Block;
+use crate::driver::{DevicePtr, Driver, DriverError, Relaxed};
+use crate::pool::Pool;
+use crate::stats::FlushReason;
+
+/// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
+/// the device, which may in turn wait for this thread.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+/// Memory found after all.
+enum Regained {
+    Reused(Block),
+    Grown(Block, Vec<DevicePtr>),
+}
+
+impl<D: Driver> Pools<D> {
+    pub(super) fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
+        let _relaxed = Relaxed::enter(&self.driver);
+        let (block, stale) = match pool.backing().grow(&self.driver, bytes) {
+            // What the device cannot hold is not worth everybody's cache.
+            Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
+                match self.grow_after_flush(pool, bytes)? {
+                    Regained::Reused(block) => return Ok(block),
+                    Regained::Grown(block, stale) => (block, stale),
+                }
+            }
+            other => other?,
+        };
+        self.strike(pool.number, stale);
+        for other in self.table.all().iter().filter(|other| other.number != pool.number) {
+            self.strike(other.number, other.backing().evict(block.ptr, block.bytes));
+        }
+        Ok(block)
+    }
+
+    fn grow_after_flush(&self, pool: &Pool<D>, bytes: u64) -> Result<Regained, DriverError> {
+        pool.count(|counters| counters.num_alloc_retries += 1);
+        if !self.captures.any() {
+            pool.wait_pending(&self.driver);
+        }
+        let deadline = Instant::now() + RETRY_FOR;
+        loop {
+            let mode = self.mode.mode();
+            if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
+                return Ok(Regained::Reused(block));
+            }
+            let flushed =
+                self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
+            // Another thread may be in the middle of giving back what this one needs.
+            let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
+            match pool.backing().grow(&self.driver, bytes) {
+                Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
+                Err(DriverError::OUT_OF_MEMORY)
+                    if (flushed.released > 0 || leaving) && Instant::now() < deadline =>
+                {
+                    if leaving {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                Err(error) => {
+                    if error == DriverError::OUT_OF_MEMORY {
+                        pool.count(|counters| counters.num_ooms += 1);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Forgets blocks of the pool with that `number` that the program held, where the driver now
+    /// has something else: that may already be another pool's.
+    pub(super) fn strike(&self, number: u32, stale: Vec<DevicePtr>) {
+        for ptr in stale {
+            self.blocks.take_of(ptr, number);
+        }
+    }
+}
