@@ -93,10 +93,6 @@ pub struct Event(pub usize);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Stream(pub usize);
 
-/// A `CUmemGenericAllocationHandle`: physical memory of the virtual memory management.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Handle(pub u64);
-
 /// What a device can do and is, asked once per device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceFacts {

@@ -159,7 +159,7 @@ impl Fences {
             let _relaxed = Relaxed::enter(driver);
             driver.wait_event(event)
         };
-        self.spare.lock().push(event);
+        self.recycle(event);
         waited?;
         Ok(Ordered::Yes(Stamp::QUIESCED))
     }
@@ -191,17 +191,11 @@ impl Fences {
             let _turn = self.turn.lock();
             (!captures.any()).then(|| driver.record_context(self.context, event))
         };
-        match recorded {
-            Some(Ok(())) => Ok(Some(event)),
-            Some(Err(error)) => {
-                self.recycle(event);
-                Err(error)
-            }
-            None => {
-                self.recycle(event);
-                Ok(None)
-            }
+        if let Some(Ok(())) = recorded {
+            return Ok(Some(event));
         }
+        self.recycle(event);
+        recorded.transpose().map(|_| None)
     }
 
     /// Returns once every fence that began before this call is in place. After a capture was
