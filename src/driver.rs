@@ -123,8 +123,6 @@ pub trait Driver: Send + Sync + 'static {
     fn synchronize(&self) -> Result<(), DriverError>;
     /// What is known of `device`.
     fn device_facts(&self, device: Device) -> Result<DeviceFacts, DriverError>;
-    /// `cuMemGetInfo`: free and total bytes of the current context's device.
-    fn memory_info(&self) -> Result<(u64, u64), DriverError>;
 
     /// `cuMemAlloc`. Waits for nothing.
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
@@ -135,8 +133,6 @@ pub trait Driver: Send + Sync + 'static {
     fn has_context_events(&self) -> bool;
     /// `cuEventCreate(CU_EVENT_DISABLE_TIMING)` in the current context.
     fn create_event(&self) -> Result<Event, DriverError>;
-    /// `cuEventDestroy`
-    fn destroy_event(&self, event: Event) -> Result<(), DriverError>;
     /// `cuEventQuery`: whether the work before its last record is done.
     fn event_done(&self, event: Event) -> Result<bool, DriverError>;
     /// `cuEventSynchronize`

@@ -170,10 +170,6 @@ impl Driver for FakeDriver {
         })
     }
 
-    fn memory_info(&self) -> Result<(u64, u64), DriverError> {
-        Ok((self.capacity - self.reserved(), self.capacity))
-    }
-
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
         let mut inside = self.call("allocate")?;
         Self::outside_capture(&mut inside, true)?;
@@ -209,11 +205,6 @@ impl Driver for FakeDriver {
         let event = inside.events.len() + 1;
         inside.events.insert(event, 0);
         Ok(Event(event))
-    }
-
-    fn destroy_event(&self, event: Event) -> Result<(), DriverError> {
-        self.call("destroy_event")?.events.remove(&event.0);
-        Ok(())
     }
 
     fn event_done(&self, event: Event) -> Result<bool, DriverError> {

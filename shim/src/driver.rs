@@ -161,12 +161,6 @@ impl Driver for RealDriver {
         })
     }
 
-    fn memory_info(&self) -> Result<(u64, u64), DriverError> {
-        let (mut free, mut total) = (0, 0);
-        call!(self, cuMemGetInfo_v2(&raw mut free, &raw mut total))?;
-        Ok((free as u64, total as u64))
-    }
-
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
         let _uncancelled = Uncancelled::enter();
         let mut ptr = 0;
@@ -187,10 +181,6 @@ impl Driver for RealDriver {
         let mut event = 0;
         call!(self, cuEventCreate(&raw mut event, DISABLE_TIMING))?;
         Ok(Event(event))
-    }
-
-    fn destroy_event(&self, event: Event) -> Result<(), DriverError> {
-        call!(self, cuEventDestroy_v2(event.0))
     }
 
     fn event_done(&self, event: Event) -> Result<bool, DriverError> {

@@ -56,11 +56,9 @@ functions! {
     cuDevicePrimaryCtxRetain: fn(*mut usize, c_int);
     cuDevicePrimaryCtxRelease: fn(c_int);
     cuDevicePrimaryCtxRelease_v2: fn(c_int), optional;
-    cuMemGetInfo_v2: fn(*mut usize, *mut usize);
     cuMemAlloc_v2: fn(*mut u64, usize);
     cuMemFree_v2: fn(u64);
     cuEventCreate: fn(*mut usize, c_uint);
-    cuEventDestroy_v2: fn(usize);
     cuEventQuery: fn(usize);
     cuEventSynchronize: fn(usize);
     cuCtxRecordEvent: fn(usize, usize), optional;
