@@ -6,7 +6,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cupool::config::Options;
-use cupool::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
+use cupool::driver::{
+    Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Memory, Stream, Vmm,
+};
 use cupool::pools::Pools;
 
 fn main() {
@@ -75,15 +77,36 @@ impl Driver for Instant {
         Ok(DeviceFacts {
             name: String::new(),
             uuid: String::new(),
-            total_bytes: 1 << 46,
+            total_bytes: 1 << 40,
             pageable_access: false,
-            vmm: false,
+            vmm: Some(Vmm { granularity: 2 << 20, shareable: false, rdma: false }),
         })
     }
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
         Ok(DevicePtr(self.next.fetch_add(bytes.next_multiple_of(1 << 21), Ordering::Relaxed)))
     }
     fn free(&self, _: DevicePtr) -> Result<(), DriverError> {
+        Ok(())
+    }
+    fn reserve_addresses(&self, bytes: u64, _: u64) -> Result<DevicePtr, DriverError> {
+        self.allocate(bytes)
+    }
+    fn free_addresses(&self, _: DevicePtr, _: u64) -> Result<(), DriverError> {
+        Ok(())
+    }
+    fn create_memory(&self, _: Device, _: Vmm, _: u64) -> Result<Memory, DriverError> {
+        Ok(Memory(1))
+    }
+    fn release_memory(&self, _: Memory) -> Result<(), DriverError> {
+        Ok(())
+    }
+    fn map_memory(&self, _: DevicePtr, _: u64, _: Memory) -> Result<(), DriverError> {
+        Ok(())
+    }
+    fn allow_access(&self, _: Device, _: DevicePtr, _: u64) -> Result<(), DriverError> {
+        Ok(())
+    }
+    fn unmap_memory(&self, _: DevicePtr, _: u64) -> Result<(), DriverError> {
         Ok(())
     }
     fn has_context_events(&self) -> bool {

@@ -93,6 +93,10 @@ pub struct Event(pub usize);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Stream(pub usize);
 
+/// A `CUmemGenericAllocationHandle`: physical memory, wherever it is mapped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Memory(pub u64);
+
 /// What a device can do and is, asked once per device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceFacts {
@@ -104,8 +108,20 @@ pub struct DeviceFacts {
     pub total_bytes: u64,
     /// `CU_DEVICE_ATTRIBUTE_PAGEABLE_MEMORY_ACCESS`: kernels can touch any host memory.
     pub pageable_access: bool,
-    /// `CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED`, and the driver has the calls.
-    pub vmm: bool,
+    /// How its virtual memory is managed; `None` where the device or the driver cannot.
+    pub vmm: Option<Vmm>,
+}
+
+/// What a device's virtual memory management can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vmm {
+    /// `cuMemGetAllocationGranularity`: mappings are multiples of this many bytes.
+    pub granularity: u64,
+    /// `CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED`: memory can be shared by
+    /// descriptor.
+    pub shareable: bool,
+    /// `CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED`
+    pub rdma: bool,
 }
 
 /// The driver calls the pool makes. All act on the *current* context of the calling thread unless
@@ -128,6 +144,22 @@ pub trait Driver: Send + Sync + 'static {
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
     /// `cuMemFree`. Waits for all work of the block's context.
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError>;
+
+    /// `cuMemAddressReserve`: `bytes` addresses with nothing behind them.
+    fn reserve_addresses(&self, bytes: u64, alignment: u64) -> Result<DevicePtr, DriverError>;
+    /// `cuMemAddressFree`: all of a reservation, of which nothing is mapped any more.
+    fn free_addresses(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError>;
+    /// `cuMemCreate`: `bytes` of physical memory of `device`, shareable and open to RDMA where `vmm`
+    /// says so.
+    fn create_memory(&self, device: Device, vmm: Vmm, bytes: u64) -> Result<Memory, DriverError>;
+    /// `cuMemRelease`: memory that is mapped stays until it is unmapped.
+    fn release_memory(&self, memory: Memory) -> Result<(), DriverError>;
+    /// `cuMemMap`: all of `memory`, whose size is `bytes`, at `ptr`.
+    fn map_memory(&self, ptr: DevicePtr, bytes: u64, memory: Memory) -> Result<(), DriverError>;
+    /// `cuMemSetAccess`: `device` may read and write what is mapped in this range.
+    fn allow_access(&self, device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError>;
+    /// `cuMemUnmap`: whole mappings. Does not wait for work that uses them.
+    fn unmap_memory(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError>;
 
     /// Whether context events exist (driver 12.5 and later); without them there is no fence.
     fn has_context_events(&self) -> bool;

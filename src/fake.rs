@@ -7,9 +7,29 @@ use std::collections::{BTreeMap, HashMap};
 
 use parking_lot::Mutex;
 
-use crate::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
+use crate::driver::{
+    Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Memory, Stream, Vmm,
+};
 
 const FIRST_ADDRESS: u64 = 1 << 32;
+/// Where reserved addresses begin.
+const FIRST_RESERVED: u64 = 1 << 34;
+const PAGE: u64 = 2 << 20;
+
+/// A handle of physical memory.
+struct Physical {
+    bytes: u64,
+    /// Neither released nor only kept by its mapping.
+    held: bool,
+    mapped_at: Option<u64>,
+}
+
+/// What is mapped somewhere.
+struct Mapping {
+    bytes: u64,
+    handle: u64,
+    accessible: bool,
+}
 
 #[derive(Default)]
 struct Inside {
@@ -17,6 +37,11 @@ struct Inside {
     stack: Vec<Context>,
     memory: BTreeMap<u64, u64>,
     next_address: u64,
+    reservations: BTreeMap<u64, u64>,
+    physical: BTreeMap<u64, Physical>,
+    mappings: BTreeMap<u64, Mapping>,
+    next_reserved: u64,
+    next_handle: u64,
     events: HashMap<usize, u64>,
     /// Moments submitted and reached.
     submitted: u64,
@@ -28,11 +53,25 @@ struct Inside {
     faults: Vec<(&'static str, DriverError)>,
 }
 
+impl Inside {
+    fn taken(&self) -> u64 {
+        let physical: u64 = self.physical.values().map(|physical| physical.bytes).sum();
+        physical + self.memory.values().sum::<u64>()
+    }
+
+    fn drop_unused(&mut self, handle: u64) {
+        if self.physical.get(&handle).is_some_and(|p| !p.held && p.mapped_at.is_none()) {
+            self.physical.remove(&handle);
+        }
+    }
+}
+
 pub(crate) struct FakeDriver {
     inside: Mutex<Inside>,
     capacity: u64,
     context_events: bool,
     pageable: bool,
+    vmm: bool,
     /// Held by a test to stop whoever records.
     pub(crate) recording: Mutex<()>,
     /// Held by a test to stop whoever frees.
@@ -41,13 +80,18 @@ pub(crate) struct FakeDriver {
 
 impl FakeDriver {
     pub(crate) fn new(capacity: u64) -> Self {
-        let inside =
-            Inside { stack: vec![Context(0x10)], next_address: FIRST_ADDRESS, ..Inside::default() };
+        let inside = Inside {
+            stack: vec![Context(0x10)],
+            next_address: FIRST_ADDRESS,
+            next_reserved: FIRST_RESERVED,
+            ..Inside::default()
+        };
         Self {
             inside: Mutex::new(inside),
             capacity,
             context_events: true,
             pageable: false,
+            vmm: false,
             recording: Mutex::new(()),
             freeing: Mutex::new(()),
         }
@@ -60,6 +104,11 @@ impl FakeDriver {
 
     pub(crate) fn with_pageable_access(mut self) -> Self {
         self.pageable = true;
+        self
+    }
+
+    pub(crate) fn with_vmm(mut self) -> Self {
+        self.vmm = true;
         self
     }
 
@@ -97,7 +146,39 @@ impl FakeDriver {
     }
 
     pub(crate) fn reserved(&self) -> u64 {
-        self.inside.lock().memory.values().sum()
+        self.inside.lock().taken()
+    }
+
+    /// Bytes that are mapped and may be used.
+    pub(crate) fn accessible(&self) -> u64 {
+        let inside = self.inside.lock();
+        inside.mappings.values().filter(|mapping| mapping.accessible).map(|m| m.bytes).sum()
+    }
+
+    /// Whether all of a range is mapped and may be used.
+    pub(crate) fn may_use(&self, ptr: DevicePtr, bytes: u64) -> bool {
+        let inside = self.inside.lock();
+        let mut at = ptr.0;
+        while at < ptr.0 + bytes {
+            match inside.mappings.range(..=at).next_back() {
+                Some((start, mapping)) if mapping.accessible && start + mapping.bytes > at => {
+                    at = start + mapping.bytes;
+                }
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// Handles that are neither released nor mapped: nobody would ever find them again.
+    pub(crate) fn strays(&self) -> usize {
+        let inside = self.inside.lock();
+        inside.physical.values().filter(|physical| physical.mapped_at.is_none()).count()
+    }
+
+    /// Reserved ranges.
+    pub(crate) fn reservations(&self) -> usize {
+        self.inside.lock().reservations.len()
     }
 
     pub(crate) fn count_live(&self) -> usize {
@@ -166,7 +247,7 @@ impl Driver for FakeDriver {
             uuid: String::new(),
             total_bytes: self.capacity,
             pageable_access: self.pageable,
-            vmm: false,
+            vmm: self.vmm.then_some(Vmm { granularity: PAGE, shareable: true, rdma: false }),
         })
     }
 
@@ -176,7 +257,7 @@ impl Driver for FakeDriver {
         if bytes == 0 {
             return Err(DriverError::INVALID_VALUE);
         }
-        if inside.memory.values().sum::<u64>().saturating_add(bytes) > self.capacity {
+        if inside.taken().saturating_add(bytes) > self.capacity {
             return Err(DriverError::OUT_OF_MEMORY);
         }
         let address = inside.next_address;
@@ -194,6 +275,91 @@ impl Driver for FakeDriver {
         Self::outside_capture(&mut inside, true)?;
         inside.reached = inside.submitted;
         inside.memory.remove(&ptr.0).map(drop).ok_or(DriverError::INVALID_VALUE)
+    }
+
+    fn reserve_addresses(&self, bytes: u64, alignment: u64) -> Result<DevicePtr, DriverError> {
+        let mut inside = self.call("reserve_addresses")?;
+        let start = inside.next_reserved.next_multiple_of(alignment.max(PAGE));
+        inside.next_reserved = start + bytes;
+        inside.reservations.insert(start, bytes);
+        Ok(DevicePtr(start))
+    }
+
+    fn free_addresses(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        let mut inside = self.call("free_addresses")?;
+        let used = inside.mappings.range(ptr.0..ptr.0 + bytes).next().is_some();
+        if used || inside.reservations.get(&ptr.0) != Some(&bytes) {
+            return Err(DriverError::INVALID_VALUE);
+        }
+        inside.reservations.remove(&ptr.0);
+        Ok(())
+    }
+
+    fn create_memory(&self, _device: Device, _vmm: Vmm, bytes: u64) -> Result<Memory, DriverError> {
+        let mut inside = self.call("create_memory")?;
+        if bytes == 0 || !bytes.is_multiple_of(PAGE) {
+            return Err(DriverError::INVALID_VALUE);
+        }
+        if inside.taken().saturating_add(bytes) > self.capacity {
+            return Err(DriverError::OUT_OF_MEMORY);
+        }
+        inside.next_handle += 1;
+        let handle = inside.next_handle;
+        inside.physical.insert(handle, Physical { bytes, held: true, mapped_at: None });
+        Ok(Memory(handle))
+    }
+
+    fn release_memory(&self, memory: Memory) -> Result<(), DriverError> {
+        let mut inside = self.call("release_memory")?;
+        let physical = inside.physical.get_mut(&memory.0).filter(|physical| physical.held);
+        physical.ok_or(DriverError::INVALID_VALUE)?.held = false;
+        inside.drop_unused(memory.0);
+        Ok(())
+    }
+
+    fn map_memory(&self, ptr: DevicePtr, bytes: u64, memory: Memory) -> Result<(), DriverError> {
+        let mut inside = self.call("map_memory")?;
+        let around = inside.reservations.range(..=ptr.0).next_back();
+        let reserved = around.is_some_and(|(start, length)| ptr.0 + bytes <= start + length);
+        let below = inside.mappings.range(..ptr.0 + bytes).next_back();
+        let taken = below.is_some_and(|(start, mapping)| start + mapping.bytes > ptr.0);
+        let free = reserved && !taken && ptr.0.is_multiple_of(PAGE);
+        let physical = inside.physical.get_mut(&memory.0);
+        let physical = physical.filter(|p| free && p.bytes == bytes && p.mapped_at.is_none());
+        physical.ok_or(DriverError::INVALID_VALUE)?.mapped_at = Some(ptr.0);
+        inside.mappings.insert(ptr.0, Mapping { bytes, handle: memory.0, accessible: false });
+        Ok(())
+    }
+
+    fn allow_access(&self, _device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        let mut inside = self.call("allow_access")?;
+        let mut at = ptr.0;
+        for (&start, mapping) in inside.mappings.range_mut(ptr.0..ptr.0 + bytes) {
+            if start != at {
+                return Err(DriverError::INVALID_VALUE);
+            }
+            mapping.accessible = true;
+            at += mapping.bytes;
+        }
+        if at == ptr.0 + bytes { Ok(()) } else { Err(DriverError::INVALID_VALUE) }
+    }
+
+    fn unmap_memory(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        let mut inside = self.call("unmap_memory")?;
+        let found: Vec<u64> =
+            inside.mappings.range(ptr.0..ptr.0 + bytes).map(|(&start, _)| start).collect();
+        let whole: u64 = found.iter().map(|start| inside.mappings[start].bytes).sum();
+        if found.first() != Some(&ptr.0) || whole != bytes {
+            return Err(DriverError::INVALID_VALUE);
+        }
+        for start in found {
+            let Some(mapping) = inside.mappings.remove(&start) else { continue };
+            if let Some(physical) = inside.physical.get_mut(&mapping.handle) {
+                physical.mapped_at = None;
+            }
+            inside.drop_unused(mapping.handle);
+        }
+        Ok(())
     }
 
     fn has_context_events(&self) -> bool {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, Token, Trimmed};
+use crate::backing::{Backing, Block, GRANULE, Token, Trimmed};
 use crate::driver::{
     Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed,
 };
@@ -146,12 +146,27 @@ impl<D: Driver> Pool<D> {
         self.backing.give(token, stamp) > self.budget
     }
 
-    /// Gives a block straight back to the driver, which waits as natively. Gives its size in bytes.
+    /// Gives a block straight back to the driver, which waits as natively; one that is no allocation
+    /// of the driver's own is idle after such a wait. Gives the bytes given back.
     ///
     /// # Errors
     /// Those of the driver's free.
     pub fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError> {
-        self.backing.dispose(token, &mut |ptr| driver.free(ptr))
+        if self.backing.is_native() {
+            return self.backing.dispose(token, &mut |ptr| driver.free(ptr));
+        }
+        self.wait_natively(driver)?;
+        self.backing.give(token, Stamp::QUIESCED);
+        Ok(0)
+    }
+
+    /// Waits for all work of the context as the driver's free does, which disturbs no capture of
+    /// others where the thread is relaxed.
+    fn wait_natively(&self, driver: &D) -> Result<(), DriverError> {
+        let _relaxed = Relaxed::enter(driver);
+        let _current = Current::enter(driver, self.context)?;
+        let ptr = driver.allocate(GRANULE)?;
+        driver.free(ptr)
     }
 
     /// Takes back a block that was freed during a capture. True if more is held up now than may be
@@ -244,15 +259,46 @@ impl<D: Driver> Pool<D> {
             let kept = vec![Kept { bytes, why: "its context cannot be entered" }];
             return Trimmed { kept, ..Trimmed::default() };
         };
-        let mut trimmed = self.backing.trim(driver, keep);
-        if self.backing.aside() > keep {
-            trimmed.released += self.release_deferred(driver);
-            let bytes = self.backing.aside();
-            if bytes > 0 {
-                trimmed.kept.push(Kept { bytes, why: "freed during a stream capture" });
-            }
+        let released = if self.backing.aside() > keep { self.release_deferred(driver) } else { 0 };
+        let mut trimmed = self.backing.trim(driver, keep, self.quiesced(driver));
+        trimmed.released += released;
+        let bytes = self.backing.aside();
+        if bytes > keep {
+            trimmed.kept.push(Kept { bytes, why: "freed during a stream capture" });
         }
         trimmed
+    }
+
+    /// The last fence that the device is known to have passed, for a backing that must not give back
+    /// or move what is still in use.
+    pub fn quiesced(&self, driver: &D) -> Stamp {
+        if self.backing.is_native() {
+            return Stamp::QUIESCED;
+        }
+        // A fault shows in the program's own next call.
+        self.fences.poll(driver).unwrap_or(self.fences.completed())
+    }
+
+    /// Gives back what a flush could not, as far as it was freed before fence `until` and is done
+    /// by now. Gives the bytes given back, and whether more may follow.
+    pub fn trim_pending(&self, driver: &D, until: Stamp) -> (u64, bool) {
+        let _relaxed = Relaxed::enter(driver);
+        let Ok(_current) = Current::enter(driver, self.context) else { return (0, false) };
+        let Ok(completed) = self.fences.poll(driver) else { return (0, false) };
+        let trimmed = self.backing.trim(driver, 0, completed.min(until));
+        (trimmed.released, completed < until)
+    }
+
+    /// The fence behind which whatever is idle now can be given back; it is placed where giving back
+    /// does not wait for the device by itself.
+    pub fn order_idle(&self, driver: &D, captures: &Captures) -> Stamp {
+        if self.backing.is_native() {
+            return Stamp::QUIESCED;
+        }
+        match self.fences.place(driver, captures) {
+            Ok(Ordered::Yes(stamp)) => stamp,
+            Ok(Ordered::Captured) | Err(_) => self.fences.placed(),
+        }
     }
 
     /// Gives back what was freed during captures, also those under way: a program that always
@@ -261,16 +307,19 @@ impl<D: Driver> Pool<D> {
     fn release_deferred(&self, driver: &D) -> u64 {
         let Deferred { captured, behind } = std::mem::take(&mut *self.deferred.lock());
         let (events, groups): (Vec<_>, Vec<_>) = behind.into_iter().unzip();
+        let tokens = groups.into_iter().flatten().chain(captured);
+        let (released, mut refused) = if self.backing.is_native() {
+            self.dispose_all(driver, tokens)
+        } else if self.wait_natively(driver).is_ok() {
+            for token in tokens {
+                self.backing.give(token, Stamp::QUIESCED);
+            }
+            (0, Vec::new())
+        } else {
+            (0, tokens.collect())
+        };
         for event in events {
             self.fences.recycle(event);
-        }
-        let mut released = 0;
-        let mut refused = Vec::new();
-        for token in groups.into_iter().flatten().chain(captured) {
-            match self.dispose(driver, token) {
-                Ok(bytes) => released += bytes,
-                Err(_) => refused.push(token),
-            }
         }
         if !refused.is_empty() {
             let mut deferred = self.deferred.lock();
@@ -278,6 +327,27 @@ impl<D: Driver> Pool<D> {
             self.has_deferred.store(true, Ordering::Release);
         }
         released
+    }
+
+    /// Gives blocks straight back to the driver. Gives the bytes, and the blocks that it refused.
+    fn dispose_all(&self, driver: &D, tokens: impl Iterator<Item = Token>) -> (u64, Vec<Token>) {
+        let mut released = 0;
+        let mut refused = Vec::new();
+        for token in tokens {
+            match self.dispose(driver, token) {
+                Ok(bytes) => released += bytes,
+                Err(_) => refused.push(token),
+            }
+        }
+        (released, refused)
+    }
+
+    /// Memory for `bytes` with the driver's help; see [`Backing::grow`].
+    ///
+    /// # Errors
+    /// Those of the driver, `OUT_OF_MEMORY` above all.
+    pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
+        self.backing.grow(driver, bytes, self.quiesced(driver))
     }
 
     /// Gives back what is idle beyond the budget.
@@ -304,8 +374,8 @@ impl<D: Driver> Pool<D> {
 
     /// The context has ended: forgets everything. Gives the starts of the blocks that the program
     /// held, and the pool as it was.
-    pub fn end(&self) -> (Vec<DevicePtr>, PoolSnapshot) {
-        let (held, counters) = self.backing.end();
+    pub fn end(&self, driver: &D) -> (Vec<DevicePtr>, PoolSnapshot) {
+        let (held, counters) = self.backing.end(driver);
         *self.deferred.lock() = Deferred::default();
         self.has_deferred.store(false, Ordering::Release);
         (held, self.describe(counters, false))

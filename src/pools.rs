@@ -61,11 +61,16 @@ pub struct Pools<D: Driver> {
     ended: Mutex<Vec<PoolSnapshot>>,
 }
 
-thread_local! {
+/// What is kept for each thread, together: in a shared library each look is a function call.
+struct Thread {
     /// The instance that has counted this thread.
-    static COUNTED_BY: Cell<u32> = const { Cell::new(0) };
-    /// Calls since the last one that was timed.
-    static UNTIMED: Cell<u32> = const { Cell::new(0) };
+    counted_by: Cell<u32>,
+    /// Calls till the next one that is timed.
+    untimed: Cell<u32>,
+}
+
+thread_local! {
+    static THREAD: Thread = const { Thread { counted_by: Cell::new(0), untimed: Cell::new(0) } };
 }
 
 impl<D: Driver> Pools<D> {
@@ -118,8 +123,7 @@ impl<D: Driver> Pools<D> {
         let Some(context) = self.driver.current_context()? else {
             return self.driver.allocate(bytes);
         };
-        self.count_thread();
-        let started = sample();
+        let started = self.count_call();
         let pool = match self.table.of_context(context) {
             Some(pool) => pool,
             None => match self.add_pool(context) {
@@ -157,11 +161,12 @@ impl<D: Driver> Pools<D> {
         };
         match self.phase() {
             Phase::Open => {}
+            // Nothing outlives the process that is not the driver's own allocation.
+            Phase::Closed if !pool.backing().is_native() => return Ok(()),
             Phase::Closed => return pool.dispose(&self.driver, token).map(drop),
             Phase::Retired => return Ok(()),
         }
-        self.count_thread();
-        let started = sample();
+        let started = self.count_call();
         let mode = self.mode.mode();
         match pool.order(&self.driver, &self.captures, mode) {
             Ok(Some(stamp)) => {
@@ -206,6 +211,11 @@ impl<D: Driver> Pools<D> {
             return if freed_before { DriverError::INVALID_VALUE.code() } else { call() };
         };
         let Some(pool) = self.table.of_number(entry.pool) else { return call() };
+        if !pool.backing().is_native() {
+            // The driver knows nothing of the block; a free that orders everything orders enough.
+            self.blocks.insert(ptr, entry);
+            return self.free(ptr).map_or_else(DriverError::code, |()| 0);
+        }
         let free = &mut |_| DriverError::check(call());
         match pool.backing().dispose(Token(entry.token), free) {
             Ok(_) => 0,
@@ -262,13 +272,30 @@ impl<D: Driver> Pools<D> {
         }))
     }
 
+    /// The calling thread allocates or frees. Gives the time for one call in [`SAMPLE`].
+    fn count_call(&self) -> Option<Instant> {
+        THREAD.with(|thread| {
+            if thread.counted_by.get() != self.id {
+                self.count_thread();
+            }
+            match thread.untimed.get().checked_sub(1) {
+                Some(less) => {
+                    thread.untimed.set(less);
+                    None
+                }
+                None => {
+                    thread.untimed.set(SAMPLE - 1);
+                    Some(Instant::now())
+                }
+            }
+        })
+    }
+
     /// The calling thread uses CUDA: the second one to do so is a sign.
     fn count_thread(&self) {
-        if COUNTED_BY.get() != self.id {
-            COUNTED_BY.set(self.id);
-            if self.threads.fetch_add(1, Ordering::AcqRel) > 0 {
-                self.sign(Sign::SecondThread);
-            }
+        let new = THREAD.with(|thread| thread.counted_by.replace(self.id) != self.id);
+        if new && self.threads.fetch_add(1, Ordering::AcqRel) > 0 {
+            self.sign(Sign::SecondThread);
         }
     }
 
@@ -347,12 +374,6 @@ impl<D: Driver> Pools<D> {
             tracing::error!("the pool is retired: {why}; freed blocks are no longer reused");
         }
     }
-}
-
-fn sample() -> Option<Instant> {
-    let untimed = UNTIMED.get();
-    UNTIMED.set((untimed + 1) % SAMPLE);
-    (untimed == 0).then(Instant::now)
 }
 
 fn nanoseconds(since: Instant) -> u64 {

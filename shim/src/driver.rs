@@ -2,11 +2,13 @@
 
 use std::ffi::{CStr, c_int};
 
-use cupool::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Stream};
+use cupool::driver::{
+    Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Memory, Stream, Vmm,
+};
 use once_cell::race::OnceBox;
 
 use crate::cancel::Uncancelled;
-use crate::ffi::Functions;
+use crate::ffi::{AccessDescription, AllocationProperties, Functions, Location};
 use crate::libcuda;
 
 /// `CU_EVENT_DISABLE_TIMING`
@@ -17,6 +19,18 @@ const RELAXED: c_int = 2;
 const PAGEABLE_MEMORY_ACCESS: c_int = 88;
 /// `CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED`
 const VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED: c_int = 102;
+/// `CU_DEVICE_ATTRIBUTE_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR_SUPPORTED`
+const POSIX_FILE_DESCRIPTOR_SUPPORTED: c_int = 103;
+/// `CU_DEVICE_ATTRIBUTE_GPU_DIRECT_RDMA_WITH_CUDA_VMM_SUPPORTED`
+const RDMA_WITH_VMM_SUPPORTED: c_int = 110;
+/// `CU_MEM_ALLOCATION_TYPE_PINNED`
+const PINNED: u32 = 1;
+/// `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`
+const POSIX_FILE_DESCRIPTOR: u32 = 1;
+/// `CU_MEM_LOCATION_TYPE_DEVICE`
+const ON_DEVICE: u32 = 1;
+/// `CU_MEM_ACCESS_FLAGS_PROT_READWRITE`
+const READ_WRITE: u32 = 3;
 /// `CU_POINTER_ATTRIBUTE_IS_MANAGED`
 const IS_MANAGED: c_int = 8;
 /// The version that brought `cuCtxRecordEvent` and `cuCtxWaitEvent`.
@@ -150,14 +164,24 @@ impl Driver for RealDriver {
             call!(self, cuDeviceGetAttribute(&raw mut value, attribute, device.0)).is_ok()
                 && value != 0
         };
-        let has_vmm_calls = self.functions.cuMemCreate.is_some();
         Ok(DeviceFacts {
             // SAFETY: the driver's string ends within the array, which ends with a zero.
             name: unsafe { CStr::from_ptr(name.as_ptr()) }.to_string_lossy().into_owned(),
             uuid: self.uuid(device),
             total_bytes: total as u64,
             pageable_access: attribute(PAGEABLE_MEMORY_ACCESS),
-            vmm: has_vmm_calls && attribute(VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED),
+            vmm: if attribute(VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED) {
+                self.vmm(
+                    Vmm {
+                        granularity: 0,
+                        shareable: attribute(POSIX_FILE_DESCRIPTOR_SUPPORTED),
+                        rdma: attribute(RDMA_WITH_VMM_SUPPORTED),
+                    },
+                    device,
+                )
+            } else {
+                None
+            },
         })
     }
 
@@ -171,6 +195,46 @@ impl Driver for RealDriver {
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let _uncancelled = Uncancelled::enter();
         call!(self, cuMemFree_v2(ptr.0))
+    }
+
+    fn reserve_addresses(&self, bytes: u64, alignment: u64) -> Result<DevicePtr, DriverError> {
+        let mut ptr = 0;
+        let (bytes, alignment) = (bytes as usize, alignment as usize);
+        call!(self, optional cuMemAddressReserve(&raw mut ptr, bytes, alignment, 0, 0))?;
+        Ok(DevicePtr(ptr))
+    }
+
+    fn free_addresses(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        call!(self, optional cuMemAddressFree(ptr.0, bytes as usize))
+    }
+
+    fn create_memory(&self, device: Device, vmm: Vmm, bytes: u64) -> Result<Memory, DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        let properties = properties(device, vmm);
+        let mut handle = 0;
+        call!(self, optional cuMemCreate(&raw mut handle, bytes as usize, &raw const properties, 0))?;
+        Ok(Memory(handle))
+    }
+
+    fn release_memory(&self, memory: Memory) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        call!(self, optional cuMemRelease(memory.0))
+    }
+
+    fn map_memory(&self, ptr: DevicePtr, bytes: u64, memory: Memory) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        call!(self, optional cuMemMap(ptr.0, bytes as usize, 0, memory.0, 0))
+    }
+
+    fn allow_access(&self, device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        let access = AccessDescription { location: location(device), flags: READ_WRITE };
+        call!(self, optional cuMemSetAccess(ptr.0, bytes as usize, &raw const access, 1))
+    }
+
+    fn unmap_memory(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        call!(self, optional cuMemUnmap(ptr.0, bytes as usize))
     }
 
     fn has_context_events(&self) -> bool {
@@ -221,7 +285,42 @@ impl Driver for RealDriver {
     }
 }
 
+fn location(device: Device) -> Location {
+    Location { kind: ON_DEVICE, id: device.0 }
+}
+
+fn properties(device: Device, vmm: Vmm) -> AllocationProperties {
+    AllocationProperties {
+        kind: PINNED,
+        handle_types: if vmm.shareable { POSIX_FILE_DESCRIPTOR } else { 0 },
+        location: location(device),
+        windows_metadata: std::ptr::null_mut(),
+        compression: 0,
+        rdma: u8::from(vmm.rdma),
+        usage: 0,
+        reserved: [0; 4],
+    }
+}
+
 impl RealDriver {
+    /// `vmm` with its granularity; `None` where a call is missing.
+    fn vmm(&self, vmm: Vmm, device: Device) -> Option<Vmm> {
+        let functions = self.functions;
+        let complete = functions.cuMemAddressReserve.is_some()
+            && functions.cuMemAddressFree.is_some()
+            && functions.cuMemCreate.is_some()
+            && functions.cuMemRelease.is_some()
+            && functions.cuMemMap.is_some()
+            && functions.cuMemSetAccess.is_some()
+            && functions.cuMemUnmap.is_some();
+        let properties = properties(device, vmm);
+        let mut bytes = 0;
+        // 0: the least that works, not the recommended.
+        call!(self, optional cuMemGetAllocationGranularity(&raw mut bytes, &raw const properties, 0))
+            .ok()?;
+        (complete && bytes > 0).then_some(Vmm { granularity: bytes as u64, ..vmm })
+    }
+
     /// As `nvidia-smi -L` prints it; empty if the driver does not tell.
     fn uuid(&self, device: Device) -> String {
         let mut bytes = [0u8; 16];

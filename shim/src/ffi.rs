@@ -11,6 +11,39 @@ use crate::libcuda::Libcuda;
 /// A `CUresult`.
 pub type Status = c_int;
 
+/// `CUmemLocation`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Location {
+    pub kind: c_uint,
+    pub id: c_int,
+}
+
+/// `CUmemAllocationProp`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AllocationProperties {
+    pub kind: c_uint,
+    pub handle_types: c_uint,
+    pub location: Location,
+    pub windows_metadata: *mut c_void,
+    pub compression: u8,
+    pub rdma: u8,
+    pub usage: u16,
+    pub reserved: [u8; 4],
+}
+
+/// `CUmemAccessDesc`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct AccessDescription {
+    pub location: Location,
+    pub flags: c_uint,
+}
+
+const _: () =
+    assert!(size_of::<AllocationProperties>() == 32 && size_of::<AccessDescription>() == 12);
+
 macro_rules! functions {
     ($($name:ident: fn($($type:ty),*) $(, $optional:ident)?;)+) => {
         /// The functions, as pointers into the driver.
@@ -66,5 +99,12 @@ functions! {
     cuThreadExchangeStreamCaptureMode: fn(*mut c_int), optional;
     cuStreamIsCapturing: fn(usize, *mut c_int), optional;
     cuPointerGetAttribute: fn(*mut c_void, c_int, u64), optional;
-    cuMemCreate: fn(*mut u64, usize, *const c_void, u64), optional;
+    cuMemGetAllocationGranularity: fn(*mut usize, *const AllocationProperties, c_uint), optional;
+    cuMemAddressReserve: fn(*mut u64, usize, usize, u64, u64), optional;
+    cuMemAddressFree: fn(u64, usize), optional;
+    cuMemCreate: fn(*mut u64, usize, *const AllocationProperties, u64), optional;
+    cuMemRelease: fn(u64), optional;
+    cuMemMap: fn(u64, usize, usize, u64, u64), optional;
+    cuMemSetAccess: fn(u64, usize, *const AccessDescription, usize), optional;
+    cuMemUnmap: fn(u64, usize), optional;
 }

@@ -225,6 +225,10 @@ impl<D: Driver> Backing<D> for Exact {
         "exact"
     }
 
+    fn is_native(&self) -> bool {
+        true
+    }
+
     fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block> {
         let class = super::round_up(bytes)?;
         let mut guard = self.books.lock();
@@ -239,7 +243,12 @@ impl<D: Driver> Backing<D> for Exact {
         Some(Block { ptr: record.ptr, bytes: record.bytes, token: Token(at), stamp: record.stamp })
     }
 
-    fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
+    fn grow(
+        &self,
+        driver: &D,
+        bytes: u64,
+        _quiesced: Stamp,
+    ) -> Result<(Block, Vec<DevicePtr>), DriverError> {
         let class = super::round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
         let ptr = driver.allocate(class)?;
         let stamp = Stamp::QUIESCED;
@@ -283,7 +292,7 @@ impl<D: Driver> Backing<D> for Exact {
         books.counters.take_back(record.bytes, record.requested);
     }
 
-    fn trim(&self, driver: &D, keep: u64) -> Trimmed {
+    fn trim(&self, driver: &D, keep: u64, _quiesced: Stamp) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let mut refused = 0;
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
@@ -392,7 +401,7 @@ impl<D: Driver> Backing<D> for Exact {
         change(&mut self.books.lock().counters);
     }
 
-    fn end(&self) -> (Vec<DevicePtr>, Counters) {
+    fn end(&self, _driver: &D) -> (Vec<DevicePtr>, Counters) {
         let mut books = std::mem::replace(&mut *self.books.lock(), Books::empty());
         books.counters.end();
         let live = books.records.iter().filter(|record| record.life == Life::Live);

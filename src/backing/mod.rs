@@ -37,6 +37,8 @@ pub struct Block {
 pub struct Trimmed {
     /// Bytes given back to the driver.
     pub released: u64,
+    /// Bytes that could go too, if the host had seen the work before their free done.
+    pub pending: u64,
     /// What stayed although it was to go, and why.
     pub kept: Vec<Kept>,
 }
@@ -46,15 +48,24 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// The word in the stats file.
     fn name(&self) -> &'static str;
 
+    /// Whether each block is an allocation of the driver's own, which its free takes.
+    fn is_native(&self) -> bool;
+
     /// Idle memory for `bytes`, whose stamp is not after `horizon`. Calls no driver.
     fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block>;
 
-    /// Fresh memory for `bytes` from the driver, in the current context, and the program's blocks
-    /// whose records turned out to be stale: they stood where the driver put it.
+    /// Memory for `bytes` with the driver's help, in the current context, and the program's blocks
+    /// whose records turned out to be stale: they stood where the driver put it. What was freed
+    /// before fence `quiesced` is known to be done.
     ///
     /// # Errors
     /// Those of the driver, `OUT_OF_MEMORY` above all.
-    fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError>;
+    fn grow(
+        &self,
+        driver: &D,
+        bytes: u64,
+        quiesced: Stamp,
+    ) -> Result<(Block, Vec<DevicePtr>), DriverError>;
 
     /// Takes a block back; idle from now on, to be used again behind fence `stamp`. Gives how many
     /// bytes are idle now.
@@ -64,11 +75,13 @@ pub trait Backing<D: Driver>: Send + Sync {
     fn set_aside(&self, token: Token);
 
     /// Gives idle memory back, least recently used first, until at most `keep` bytes are idle. In
-    /// the current context.
-    fn trim(&self, driver: &D, keep: u64) -> Trimmed;
+    /// the current context. What was freed before fence `quiesced` is known to be done; where giving
+    /// back does not wait for the device, nothing else goes.
+    fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed;
 
     /// Gives a block that is in the program's hands or [set aside](Self::set_aside) straight back
-    /// to the driver by `free`, which waits as natively. Gives its size in bytes.
+    /// to the driver by `free`, which waits as natively. Gives its size in bytes. Only for a backing
+    /// that [is native](Self::is_native).
     ///
     /// # Errors
     /// Those of the driver.
@@ -100,7 +113,8 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// Changes the figures.
     fn count(&self, change: &mut dyn FnMut(&mut Counters));
 
-    /// The context has ended, and everything in it: empties the books without any call. Gives the
-    /// starts of the blocks that the program held, and the last figures.
-    fn end(&self) -> (Vec<DevicePtr>, Counters);
+    /// The context has ended, and the driver's allocations in it: empties the books, and gives back
+    /// what outlives a context. Gives the starts of the blocks that the program held, and the last
+    /// figures.
+    fn end(&self, driver: &D) -> (Vec<DevicePtr>, Counters);
 }

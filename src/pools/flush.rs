@@ -7,33 +7,68 @@ use parking_lot::Mutex;
 
 use super::{Phase, Pools};
 use crate::driver::Driver;
+use crate::order::Stamp;
 use crate::pool::Pool;
 use crate::stats::{FlushReason, FlushRecord, Kept};
 
 /// Flushes that are remembered.
 const REMEMBERED: usize = 32;
 
-/// The last flushes, oldest first.
+/// The last flushes, oldest first, and how many there were before them.
 #[derive(Default)]
-pub(super) struct History(Mutex<VecDeque<FlushRecord>>);
+struct Records {
+    last: VecDeque<FlushRecord>,
+    dropped: u64,
+}
+
+/// What a flush left to be given back as soon as the device is done with it.
+struct Rest {
+    /// Which flush.
+    record: u64,
+    /// In the pool of this number.
+    pool: u32,
+    /// What was freed before this fence.
+    until: Stamp,
+}
+
+/// The last flushes, and what is left of them.
+#[derive(Default)]
+pub(super) struct History {
+    records: Mutex<Records>,
+    rests: Mutex<Vec<Rest>>,
+}
 
 impl History {
-    fn add(&self, record: FlushRecord) {
-        let mut records = self.0.lock();
-        if records.len() == REMEMBERED {
-            records.pop_front();
+    /// Remembers `record`, and gives its number.
+    fn add(&self, record: FlushRecord) -> u64 {
+        let mut records = self.records.lock();
+        if records.last.len() == REMEMBERED {
+            records.last.pop_front();
+            records.dropped += 1;
         }
-        records.push_back(record);
+        records.last.push_back(record);
+        records.dropped + records.last.len() as u64 - 1
+    }
+
+    /// More was given back for the flush of that number.
+    fn amend(&self, number: u64, released: u64) {
+        let mut records = self.records.lock();
+        let Some(at) = number.checked_sub(records.dropped) else { return };
+        if let Some(record) = records.last.get_mut(at as usize) {
+            record.released_later += released;
+            record.idle_after = record.idle_after.saturating_sub(released);
+        }
     }
 
     pub(super) fn all(&self) -> Vec<FlushRecord> {
-        self.0.lock().iter().cloned().collect()
+        self.records.lock().last.iter().cloned().collect()
     }
 }
 
 impl<D: Driver> Pools<D> {
-    /// Gives all idle memory back, from any thread. Waits for the work that may still touch it, but
-    /// holds up nobody else.
+    /// Gives all idle memory back, from any thread, and holds up nobody else. Where giving back does
+    /// not wait for the device by itself, what is still in use is left to
+    /// [`flush_rest`](Self::flush_rest).
     pub fn flush(&self, reason: FlushReason) -> FlushRecord {
         self.flush_where(reason, |_| true)
     }
@@ -51,16 +86,24 @@ impl<D: Driver> Pools<D> {
             idle_before: 0,
             idle_after: 0,
             released: 0,
+            pending: 0,
+            released_later: 0,
             duration: 0.0,
             kept: Vec::new(),
         };
+        let mut rests = Vec::new();
         for pool in self.table.all().iter().filter(|pool| wanted(pool)) {
             let idle = pool.idle();
             record.idle_before += idle;
             let why_not = match (self.phase(), pool.lease.hold()) {
                 (Phase::Open, Some(_held)) => {
+                    let until = pool.order_idle(&self.driver, &self.captures);
                     let trimmed = pool.trim(&self.driver, 0);
                     record.released += trimmed.released;
+                    record.pending += trimmed.pending;
+                    if trimmed.pending > 0 {
+                        rests.push((pool.number, until));
+                    }
                     record.kept.extend(trimmed.kept);
                     record.idle_after += pool.idle();
                     continue;
@@ -82,7 +125,34 @@ impl<D: Driver> Pools<D> {
             record.idle_before,
             record.duration * 1e3,
         );
-        self.flushes.add(record.clone());
+        let number = self.flushes.add(record.clone());
+        let rests = rests.into_iter().map(|(pool, until)| Rest { record: number, pool, until });
+        self.flushes.rests.lock().extend(rests);
         record
+    }
+
+    /// Gives back what earlier flushes could not, as far as the device is done with it by now. True
+    /// if there may be more later.
+    pub fn flush_rest(&self) -> bool {
+        let rests = std::mem::take(&mut *self.flushes.rests.lock());
+        if rests.is_empty() || self.phase() != Phase::Open {
+            return false;
+        }
+        for rest in rests {
+            let pools = self.table.all();
+            let Some(pool) = pools.iter().find(|pool| pool.number == rest.pool) else { continue };
+            let Some(_held) = pool.lease.hold() else { continue };
+            let (released, more) = pool.trim_pending(&self.driver, rest.until);
+            self.flushes.amend(rest.record, released);
+            if more {
+                self.flushes.rests.lock().push(rest);
+            }
+        }
+        !self.flushes.rests.lock().is_empty()
+    }
+
+    /// Whether [`flush_rest`](Self::flush_rest) has something to do.
+    pub fn has_rest(&self) -> bool {
+        !self.flushes.rests.lock().is_empty()
     }
 }

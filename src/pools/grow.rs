@@ -21,7 +21,7 @@ enum Regained {
 impl<D: Driver> Pools<D> {
     pub(super) fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
         let _relaxed = Relaxed::enter(&self.driver);
-        let (block, stale) = match pool.backing().grow(&self.driver, bytes) {
+        let (block, stale) = match pool.grow(&self.driver, bytes) {
             // What the device cannot hold is not worth everybody's cache.
             Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
                 match self.grow_after_flush(pool, bytes)? {
@@ -53,7 +53,7 @@ impl<D: Driver> Pools<D> {
                 self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
             // Another thread may be in the middle of giving back what this one needs.
             let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
-            match pool.backing().grow(&self.driver, bytes) {
+            match pool.grow(&self.driver, bytes) {
                 Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
                 Err(DriverError::OUT_OF_MEMORY)
                     if (flushed.released > 0 || leaving) && Instant::now() < deadline =>

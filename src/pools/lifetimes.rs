@@ -69,7 +69,7 @@ impl<D: Driver> Pools<D> {
         result
     }
 
-    /// `context` is no more: its pool is forgotten, without any call.
+    /// `context` is no more: its pool is forgotten, and what outlives a context is given back.
     pub fn context_ended(&self, context: Context) {
         let _ =
             self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -77,7 +77,7 @@ impl<D: Driver> Pools<D> {
             self.captures_ended();
         }
         let Some(pool) = self.table.remove(context) else { return };
-        let (held, snapshot) = pool.end();
+        let (held, snapshot) = pool.end(&self.driver);
         self.strike(pool.number, held);
         let mut ended = self.ended.lock();
         match ended.iter_mut().find(|other| other.device == snapshot.device) {

@@ -37,6 +37,8 @@ struct Flush {
     idle_bytes_before: u64,
     idle_bytes_after: u64,
     released_bytes: u64,
+    pending_bytes: u64,
+    released_later_bytes: u64,
     duration_seconds: f64,
     kept: Vec<KeptBytes>,
 }
@@ -91,6 +93,8 @@ impl From<&FlushRecord> for Flush {
             idle_bytes_before: record.idle_before,
             idle_bytes_after: record.idle_after,
             released_bytes: record.released,
+            pending_bytes: record.pending,
+            released_later_bytes: record.released_later,
             duration_seconds: record.duration,
             kept: record.kept.iter().map(KeptBytes::from).collect(),
         }

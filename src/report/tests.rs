@@ -22,6 +22,8 @@ fn snapshot() -> Snapshot {
             idle_before: 400 * MIB,
             idle_after: 100 * MIB,
             released: 300 * MIB,
+            pending: 60 * MIB,
+            released_later: 40 * MIB,
             duration: 0.25,
             kept: vec![Kept { bytes: 100 * MIB, why: "the device has not reached its fence" }],
         }],

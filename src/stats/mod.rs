@@ -206,8 +206,12 @@ pub struct FlushRecord {
     pub idle_before: u64,
     /// Idle bytes after.
     pub idle_after: u64,
-    /// Bytes given back to the driver.
+    /// Bytes given back to the driver at once.
     pub released: u64,
+    /// Bytes that the device still used, to go as soon as it does not.
+    pub pending: u64,
+    /// Bytes of those that have gone since.
+    pub released_later: u64,
     /// How long it took, in seconds.
     pub duration: f64,
     /// Why anything stayed; empty if nothing did.

@@ -69,7 +69,7 @@ proptest! {
                             prop_assert!(block.bytes <= largest_fit(class), "slack is bounded");
                             Ok(block)
                         }
-                        None => backing.grow(&driver, bytes).map(|(block, _)| block),
+                        None => backing.grow(&driver, bytes, Stamp::QUIESCED).map(|(block, _)| block),
                     };
                     if let Ok(block) = block {
                         prop_assert!(block.bytes >= bytes);
@@ -92,7 +92,7 @@ proptest! {
                 }
                 Step::Trim(keep) => {
                     let before = backing.idle();
-                    let trimmed = backing.trim(&driver, keep);
+                    let trimmed = backing.trim(&driver, keep, Stamp::QUIESCED);
                     let kept: u64 = trimmed.kept.iter().map(|kept| kept.bytes).sum();
                     refused += kept;
                     prop_assert!(backing.idle() <= keep);
@@ -126,7 +126,8 @@ fn the_best_fit_is_taken_and_the_slack_bounded() {
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks = [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB).unwrap().0);
+    let blocks =
+        [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB, Stamp::QUIESCED).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
@@ -142,11 +143,11 @@ fn of_equal_blocks_the_most_recently_freed_is_reused_and_the_oldest_given_back()
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB).unwrap().0);
+    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB, Stamp::QUIESCED).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
-    backing.trim(&driver, 2 * MIB);
+    backing.trim(&driver, 2 * MIB, Stamp::QUIESCED);
     assert!(!backing.owns(blocks[0].ptr));
     let reused = backing.reuse(MIB, Stamp::QUIESCED).unwrap();
     assert_eq!(reused.ptr, blocks[2].ptr);
