@@ -27,5 +27,7 @@ pub mod order;
 pub mod pool;
 pub mod pools;
 pub mod ptrmap;
+pub mod replay;
 pub mod report;
 pub mod stats;
+pub mod trace;

@@ -1,0 +1,125 @@
+//! One trace from its first line to its last.
+
+use std::time::{Duration, Instant};
+
+use super::costs;
+use super::figures::Figures;
+use super::model::{Call, ModelDriver};
+use crate::config::Options;
+use crate::driver::DevicePtr;
+use crate::pools::Pools;
+use crate::trace::{Action, Trace};
+
+/// How a trace is played.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The options of the pool.
+    pub options: Options,
+    /// How long after it was submitted the device has done something.
+    pub lag: Duration,
+}
+
+impl Settings {
+    /// The lag where none is given.
+    pub const LAG: Duration = Duration::from_millis(10);
+}
+
+/// What the program did, as the trace alone tells it.
+#[derive(Default)]
+struct Requests {
+    allocations: u64,
+    frees: u64,
+    zero_sized: u64,
+    failed: u64,
+    bytes: u64,
+    peak_bytes: u64,
+    native_ns: u64,
+}
+
+/// Plays `trace` through new pools on a modelled driver. `name` is what the figures call it.
+pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
+    let pools = Pools::new(ModelDriver::new(settings.lag), &settings.options);
+    // The block of each allocation, while the program holds it.
+    let mut held: Vec<Option<(DevicePtr, u64)>> = Vec::with_capacity(trace.allocations as usize);
+    let mut requests = Requests::default();
+    let started = Instant::now();
+    for event in &trace.events {
+        pools.driver().next_call(event.micros);
+        match event.action {
+            Action::Allocate { bytes, .. } => {
+                let block = pools.allocate(bytes).ok();
+                requests.allocate(bytes, block.is_some());
+                held.push(block.map(|ptr| (ptr, bytes)));
+            }
+            Action::Free { id } => {
+                // What could not be allocated is not there to be freed.
+                if let Some((ptr, bytes)) = held[id as usize].take() {
+                    requests.free(bytes);
+                    if let Err(error) = pools.free(ptr) {
+                        requests.failed += 1;
+                        tracing::warn!("{name}: freeing block {id}: {error}");
+                    }
+                }
+            }
+        }
+    }
+    let host = started.elapsed();
+    let snapshot = pools.snapshot();
+    let account = pools.driver().account();
+    let us = |ns: u64| ns as f64 / 1e3;
+    let reserved_peak_bytes = pools.driver().peak_bytes();
+    let pool = snapshot.pools.first();
+    Figures {
+        schema: Figures::SCHEMA,
+        trace: name.to_owned(),
+        backing: pool.map_or("none", |pool| pool.backing),
+        order: snapshot.order,
+        lag_us: us(settings.lag.as_nanos() as u64),
+        allocations: requests.allocations,
+        frees: requests.frees,
+        zero_sized: requests.zero_sized,
+        failed: requests.failed,
+        live_at_end: held.iter().flatten().count() as u64,
+        requested_peak_bytes: requests.peak_bytes,
+        reserved_peak_bytes,
+        reserved_over_requested: match requests.peak_bytes {
+            0 => 0.0,
+            requested => reserved_peak_bytes as f64 / requested as f64,
+        },
+        hits: pool.map_or(0, |pool| pool.counters.hits),
+        misses: pool.map_or(0, |pool| pool.counters.misses),
+        driver_us: us(account.memory_ns + account.wait_ns),
+        driver_calls: account.calls.iter().sum(),
+        calls: Call::NAMES.into_iter().zip(account.calls).filter(|&(_, n)| n > 0).collect(),
+        waits: account.waits,
+        wait_us: us(account.wait_ns),
+        fences: pool.map_or(0, |pool| pool.counters.fences),
+        fence_us: us(account.fence_ns),
+        native_driver_us: us(requests.native_ns),
+        host_ns_per_op: host.as_nanos() as f64 / trace.events.len().max(1) as f64,
+    }
+}
+
+impl Requests {
+    fn allocate(&mut self, bytes: u64, succeeded: bool) {
+        if bytes == 0 {
+            // Refused by the driver: no memory is concerned.
+            self.zero_sized += 1;
+            return;
+        }
+        self.allocations += 1;
+        self.native_ns += costs::allocate(bytes);
+        if succeeded {
+            self.bytes += bytes;
+            self.peak_bytes = self.peak_bytes.max(self.bytes);
+        } else {
+            self.failed += 1;
+        }
+    }
+
+    fn free(&mut self, bytes: u64) {
+        self.frees += 1;
+        self.bytes -= bytes;
+        self.native_ns += costs::free(bytes);
+    }
+}
