@@ -1,8 +1,14 @@
 //! Allocation, free, and what is asked about a block.
 
+use std::cell::Cell;
+
 use cupool::driver::{DevicePtr, DriverError};
 
-use super::{SUCCESS, Status, around, pooled, pooled_if_made};
+use super::{NO_ANSWER, SUCCESS, Status, answer, around, pooled_if_made};
+use crate::state;
+
+/// `CUDA_ERROR_OUT_OF_MEMORY`
+const OUT_OF_MEMORY: Status = DriverError::OUT_OF_MEMORY.code();
 
 /// `cuMemAlloc`
 ///
@@ -13,22 +19,22 @@ pub unsafe fn allocate(real: impl Fn() -> Status, out: *mut u64, bytes: usize) -
     if out.is_null() {
         return real();
     }
-    match pooled(|pools| pools.allocate(bytes as u64)) {
-        Some(Ok(ptr)) => {
-            // SAFETY: not null, so as the caller says.
-            unsafe { out.write(ptr.0) };
+    let found = Cell::new(0);
+    let status = answer(|pools| match pools.allocate(bytes as u64) {
+        Ok(ptr) => {
+            found.set(ptr.0);
             SUCCESS
         }
-        Some(Err(error)) => {
-            if error == DriverError::OUT_OF_MEMORY {
-                // As the driver does (measured, driver 580).
-                // SAFETY: not null, so as the caller says.
-                unsafe { out.write(0) };
-            }
-            error.code()
-        }
-        None => real(),
+        Err(error) => error.code(),
+    });
+    match status {
+        NO_ANSWER => return real(),
+        // In the second case as the driver does (measured, driver 580).
+        // SAFETY: not null, so as the caller says.
+        SUCCESS | OUT_OF_MEMORY => unsafe { out.write(found.get()) },
+        _ => {}
     }
+    status
 }
 
 /// `cuMemFree`
@@ -37,11 +43,15 @@ pub unsafe fn allocate(real: impl Fn() -> Status, out: *mut u64, bytes: usize) -
 /// None beyond the driver's own.
 #[inline]
 pub unsafe fn free(real: impl Fn() -> Status, ptr: u64) -> Status {
-    match pooled_if_made(|pools| pools.free(DevicePtr(ptr))) {
-        Some(Ok(())) => SUCCESS,
-        Some(Err(error)) => error.code(),
-        None => real(),
+    // What was allocated before there were pools is the driver's.
+    if state::pools().is_none() {
+        return real();
     }
+    let status = answer(|pools| match pools.free(DevicePtr(ptr)) {
+        Ok(()) => SUCCESS,
+        Err(error) => error.code(),
+    });
+    if status == NO_ANSWER { real() } else { status }
 }
 
 /// `cuMemFreeAsync`, which also takes what `cuMemAlloc` gave.

@@ -78,7 +78,24 @@ fn pooled<T>(body: impl Fn(&'static AnyPools) -> T) -> Option<T> {
     }
 }
 
-/// The same for pools that need not be made for it.
+/// What [`answer`] gives where the pools have no answer: the real function is to be called. No
+/// `CUresult` is negative.
+const NO_ANSWER: Status = -1;
+
+/// [`pooled`] for the calls that programs make by the million. Only a status comes out of the catch
+/// of a panic, which hands its result on in memory: one word is read as it was written, while more
+/// of them, written apart and read together, hold up the processor.
+#[inline]
+fn answer(body: impl Fn(&'static AnyPools) -> Status) -> Status {
+    let Some(_guard) = Guard::enter() else { return NO_ANSWER };
+    let once = || catch_unwind(AssertUnwindSafe(|| pools().map_or(NO_ANSWER, &body)));
+    once().unwrap_or_else(|_| {
+        retire();
+        once().unwrap_or(NO_ANSWER)
+    })
+}
+
+/// [`pooled`] for what does not need pools to be made for it.
 fn pooled_if_made<T>(body: impl Fn(&'static AnyPools) -> T) -> Option<T> {
     state::pools()?;
     pooled(body)
