@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, GRANULE, Token, Trimmed};
+use crate::backing::{Backing, Block, GRANULE, Progress, Token, Trimmed};
 use crate::driver::{
     Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed,
 };
@@ -347,7 +347,8 @@ impl<D: Driver> Pool<D> {
     /// # Errors
     /// Those of the driver, `OUT_OF_MEMORY` above all.
     pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
-        self.backing.grow(driver, bytes, self.quiesced(driver))
+        let progress = Progress { ordered: self.fences.placed(), quiesced: self.quiesced(driver) };
+        self.backing.grow(driver, bytes, progress)
     }
 
     /// Gives back what is idle beyond the budget.

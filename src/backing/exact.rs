@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::sizes::largest_fit;
-use super::{Backing, Block, Token, Trimmed};
+use super::{Backing, Block, Progress, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
@@ -247,7 +247,7 @@ impl<D: Driver> Backing<D> for Exact {
         &self,
         driver: &D,
         bytes: u64,
-        _quiesced: Stamp,
+        _progress: Progress,
     ) -> Result<(Block, Vec<DevicePtr>), DriverError> {
         let class = super::round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
         let ptr = driver.allocate(class)?;

@@ -32,6 +32,15 @@ pub struct Block {
     pub stamp: Stamp,
 }
 
+/// How far a context's fences have come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// What was freed before this fence may be handed out again.
+    pub ordered: Stamp,
+    /// What was freed before this fence is known to be done.
+    pub quiesced: Stamp,
+}
+
 /// What a trim did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trimmed {
@@ -55,8 +64,7 @@ pub trait Backing<D: Driver>: Send + Sync {
     fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block>;
 
     /// Memory for `bytes` with the driver's help, in the current context, and the program's blocks
-    /// whose records turned out to be stale: they stood where the driver put it. What was freed
-    /// before fence `quiesced` is known to be done.
+    /// whose records turned out to be stale: they stood where the driver put it.
     ///
     /// # Errors
     /// Those of the driver, `OUT_OF_MEMORY` above all.
@@ -64,7 +72,7 @@ pub trait Backing<D: Driver>: Send + Sync {
         &self,
         driver: &D,
         bytes: u64,
-        quiesced: Stamp,
+        progress: Progress,
     ) -> Result<(Block, Vec<DevicePtr>), DriverError>;
 
     /// Takes a block back; idle from now on, to be used again behind fence `stamp`. Gives how many

@@ -6,6 +6,7 @@ use super::*;
 use crate::fake::FakeDriver;
 
 const MIB: u64 = 1 << 20;
+const DONE: Progress = Progress { ordered: Stamp::QUIESCED, quiesced: Stamp::QUIESCED };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -69,7 +70,7 @@ proptest! {
                             prop_assert!(block.bytes <= largest_fit(class), "slack is bounded");
                             Ok(block)
                         }
-                        None => backing.grow(&driver, bytes, Stamp::QUIESCED).map(|(block, _)| block),
+                        None => backing.grow(&driver, bytes, DONE).map(|(block, _)| block),
                     };
                     if let Ok(block) = block {
                         prop_assert!(block.bytes >= bytes);
@@ -126,8 +127,7 @@ fn the_best_fit_is_taken_and_the_slack_bounded() {
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks =
-        [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB, Stamp::QUIESCED).unwrap().0);
+    let blocks = [64, 66, 80].map(|mib| backing.grow(&driver, mib * MIB, DONE).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
@@ -143,7 +143,7 @@ fn of_equal_blocks_the_most_recently_freed_is_reused_and_the_oldest_given_back()
     let driver = FakeDriver::new(1024 * MIB);
     let exact = Exact::new();
     let backing: &dyn Backing<FakeDriver> = &exact;
-    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB, Stamp::QUIESCED).unwrap().0);
+    let blocks = [(); 3].map(|()| backing.grow(&driver, MIB, DONE).unwrap().0);
     for block in blocks {
         backing.give(block.token, Stamp::QUIESCED);
     }
