@@ -31,6 +31,9 @@ pub struct Arguments {
     /// How long after it was submitted the device has done something (500us, 10ms, 1s)
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
     lag: Duration,
+    /// Follow every block, and fail if memory is handed out twice or taken away while it is in use
+    #[arg(long)]
+    audit: bool,
     /// Traces, plain or gzip
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
@@ -64,7 +67,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    let settings = Settings { options, lag: arguments.lag };
+    let settings = Settings { options, lag: arguments.lag, audit: arguments.audit };
     let mut failed = false;
     let mut all = Vec::new();
     for path in &arguments.traces {
@@ -77,6 +80,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
         };
         let figures = play(&path.to_string_lossy(), &trace, &settings);
+        for violation in figures.violations.iter().flatten() {
+            complain(&format_args!("{}: {violation}; please report this", figures.trace));
+            failed = true;
+        }
         if !arguments.json {
             all.push(figures);
         } else if !print(&format!("{}\n", figures.json())) {

@@ -31,6 +31,7 @@ struct Physical {
 struct Mapping {
     bytes: u64,
     memory: Memory,
+    accessible: bool,
 }
 
 /// See the [module](self).
@@ -173,18 +174,44 @@ impl DeviceMemory {
         // Memory can be mapped in several places; a pool that does has lost track of it.
         let physical = physical.filter(|p| vacant && p.bytes == bytes && p.held && !p.mapped);
         physical.ok_or(DriverError::INVALID_VALUE)?.mapped = true;
-        self.mappings.insert(ptr.0, Mapping { bytes, memory });
+        self.mappings.insert(ptr.0, Mapping { bytes, memory, accessible: false });
         Ok(())
     }
 
     /// `cuMemSetAccess`; gives the size of each handle in the range.
     pub(super) fn allow_access(
-        &self,
+        &mut self,
         ptr: DevicePtr,
         bytes: u64,
-    ) -> Result<impl Iterator<Item = u64>, DriverError> {
+    ) -> Result<Vec<u64>, DriverError> {
         let end = self.mapped_end(ptr, bytes)?;
-        Ok(self.mappings.range(ptr.0..end).map(|(_, mapping)| mapping.bytes))
+        let mappings = self.mappings.range_mut(ptr.0..end);
+        Ok(mappings
+            .map(|(_, mapping)| {
+                mapping.accessible = true;
+                mapping.bytes
+            })
+            .collect())
+    }
+
+    /// Whether the device can access the whole range.
+    pub(super) fn usable(&self, ptr: DevicePtr, bytes: u64) -> bool {
+        let end = ptr.0 + bytes;
+        if let Some((start, size)) = self.blocks.range(..=ptr.0).next_back()
+            && end <= start + size
+        {
+            return true;
+        }
+        let mut reached = ptr.0;
+        while reached < end {
+            match self.mappings.range(..=reached).next_back() {
+                Some((start, mapping)) if mapping.accessible && start + mapping.bytes > reached => {
+                    reached = start + mapping.bytes;
+                }
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// `cuMemUnmap`; gives the size of each handle in the range.
@@ -193,7 +220,9 @@ impl DeviceMemory {
         let starts: Vec<u64> = self.mappings.range(ptr.0..end).map(|(&start, _)| start).collect();
         let mut sizes = Vec::with_capacity(starts.len());
         for start in starts {
-            let Some(Mapping { bytes, memory }) = self.mappings.remove(&start) else { continue };
+            let Some(Mapping { bytes, memory, .. }) = self.mappings.remove(&start) else {
+                continue;
+            };
             sizes.push(bytes);
             if let Some(physical) = self.physical.get_mut(&memory.0) {
                 physical.mapped = false;

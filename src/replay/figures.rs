@@ -56,6 +56,9 @@ pub struct Figures {
     pub fence_us: f64,
     /// Time in `cuMemAlloc` and `cuMemFree` if the program called the driver itself, without waits.
     pub native_driver_us: f64,
+    /// What [`Settings::audit`](super::Settings::audit) found; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub violations: Option<Vec<String>>,
     /// Measured time of the pool, and of the model beneath it, per call of the program, in
     /// nanoseconds. The only figure that is not the same each time.
     pub host_ns_per_op: f64,

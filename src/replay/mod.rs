@@ -9,6 +9,7 @@
 //! What the model leaves out: the trace does not run faster because the pool is, a wait for the
 //! device does not delay what comes after it, and all calls come from one thread.
 
+mod audit;
 pub mod costs;
 mod device;
 mod figures;

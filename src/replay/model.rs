@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::audit::{Audit, Moment};
 use super::costs;
 use super::device::{DeviceMemory, PAGE, TOTAL_BYTES};
 use crate::driver::{
@@ -65,23 +66,21 @@ struct Ledger {
     account: Account,
 }
 
-/// A moment in the trace: which of its calls, and when.
+/// A moment that can be shared.
 #[derive(Default)]
-struct Moment {
-    /// Calls of the program so far.
+struct SharedMoment {
     call: AtomicU64,
-    /// Nanoseconds since the start of the trace.
     ns: AtomicU64,
 }
 
-impl Moment {
-    fn load(&self) -> (u64, u64) {
-        (self.call.load(Ordering::Relaxed), self.ns.load(Ordering::Relaxed))
+impl SharedMoment {
+    fn load(&self) -> Moment {
+        Moment { call: self.call.load(Ordering::Relaxed), ns: self.ns.load(Ordering::Relaxed) }
     }
 
-    fn store(&self, (call, ns): (u64, u64)) {
-        self.call.store(call, Ordering::Relaxed);
-        self.ns.store(ns, Ordering::Relaxed);
+    fn store(&self, moment: Moment) {
+        self.call.store(moment.call, Ordering::Relaxed);
+        self.ns.store(moment.ns, Ordering::Relaxed);
     }
 }
 
@@ -89,34 +88,36 @@ impl Moment {
 /// drivers are shared.
 pub(super) struct ModelDriver {
     lag: u64,
-    now: Moment,
+    now: SharedMoment,
     /// The call up to which the host has seen everything done by waiting for it.
     reached: AtomicU64,
-    events: Box<[Moment]>,
+    events: Box<[SharedMoment]>,
     events_made: AtomicUsize,
     /// Counted apart from the ledger, since a fence comes with every free.
     fence_ns: AtomicU64,
     ledger: Mutex<Ledger>,
+    audit: Option<Mutex<Audit>>,
 }
 
 impl ModelDriver {
-    pub(super) fn new(lag: Duration) -> Self {
+    pub(super) fn new(lag: Duration, audit: bool) -> Self {
         Self {
             lag: lag.as_nanos().try_into().unwrap_or(u64::MAX),
-            now: Moment::default(),
+            now: SharedMoment::default(),
             reached: AtomicU64::new(0),
-            events: (0..EVENTS).map(|_| Moment::default()).collect(),
+            events: (0..EVENTS).map(|_| SharedMoment::default()).collect(),
             events_made: AtomicUsize::new(0),
             fence_ns: AtomicU64::new(0),
             ledger: Mutex::default(),
+            audit: audit.then(Mutex::default),
         }
     }
 
     /// The program makes its next call at `micros`. The clock never goes back: threads that write a
     /// trace can pass each other by a little.
     pub(super) fn next_call(&self, micros: u64) {
-        let (call, ns) = self.now.load();
-        self.now.store((call + 1, ns.max(micros.saturating_mul(1000))));
+        let Moment { call, ns } = self.now.load();
+        self.now.store(Moment { call: call + 1, ns: ns.max(micros.saturating_mul(1000)) });
     }
 
     pub(super) fn account(&self) -> Account {
@@ -142,24 +143,51 @@ impl ModelDriver {
     }
 
     /// Whether the device has done what the program gave it up to `moment`.
-    fn done(&self, moment: (u64, u64)) -> bool {
-        let (_, now) = self.now.load();
-        moment.0 <= self.reached.load(Ordering::Relaxed) || moment.1.saturating_add(self.lag) <= now
+    fn done(&self, moment: Moment) -> bool {
+        moment.call <= self.reached.load(Ordering::Relaxed)
+            || moment.ns.saturating_add(self.lag) <= self.now.load().ns
     }
 
     /// The host waits until `moment` is done. That takes no time of the trace.
-    fn wait_until(&self, moment: (u64, u64)) {
+    fn wait_until(&self, moment: Moment) {
         if self.done(moment) {
             return;
         }
-        let (_, now) = self.now.load();
-        self.reached.fetch_max(moment.0, Ordering::Relaxed);
+        self.reached.fetch_max(moment.call, Ordering::Relaxed);
         let mut ledger = self.ledger.lock();
         ledger.account.waits += 1;
-        ledger.account.wait_ns += moment.1.saturating_add(self.lag) - now;
+        ledger.account.wait_ns += moment.ns.saturating_add(self.lag) - self.now.load().ns;
     }
 
-    fn event(&self, event: Event) -> Result<&Moment, DriverError> {
+    /// The program has got a block.
+    pub(super) fn handed_out(&self, ptr: DevicePtr, bytes: u64) {
+        if let Some(audit) = &self.audit {
+            let usable = self.ledger.lock().memory.usable(ptr, bytes);
+            audit.lock().allocated(ptr, bytes, usable, self.now.load());
+        }
+    }
+
+    /// The program is about to give a block back.
+    pub(super) fn given_back(&self, ptr: DevicePtr) {
+        if let Some(audit) = &self.audit {
+            audit.lock().freed(ptr, self.now.load());
+        }
+    }
+
+    /// What the audit found; `None` without one.
+    pub(super) fn violations(&self) -> Option<Vec<String>> {
+        self.audit.as_ref().map(|audit| audit.lock().violations().to_vec())
+    }
+
+    fn taken_away(&self, call: Call, ptr: DevicePtr, bytes: u64) {
+        if let Some(audit) = &self.audit {
+            let name = Call::NAMES[call as usize];
+            let done = |moment| self.done(moment);
+            audit.lock().taken_away(name, ptr.0, bytes, self.now.load(), done);
+        }
+    }
+
+    fn event(&self, event: Event) -> Result<&SharedMoment, DriverError> {
         let made = self.events_made.load(Ordering::Relaxed);
         self.events.get(event.0).filter(|_| event.0 < made).ok_or(DriverError::INVALID_VALUE)
     }
@@ -208,6 +236,7 @@ impl Driver for ModelDriver {
         }
         let bytes = self.ledger.lock().memory.free(ptr)?;
         self.wait_until(self.now.load());
+        self.taken_away(Call::Free, ptr, bytes);
         drop(self.memory_call(Call::Free, costs::free(bytes)));
         Ok(())
     }
@@ -239,12 +268,14 @@ impl Driver for ModelDriver {
 
     fn allow_access(&self, _device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
         let mut ledger = self.memory_call(Call::SetAccess, 0);
-        let ns: u64 = ledger.memory.allow_access(ptr, bytes)?.map(costs::set_access).sum();
+        let sizes = ledger.memory.allow_access(ptr, bytes)?;
+        let ns: u64 = sizes.into_iter().map(costs::set_access).sum();
         ledger.account.memory_ns += ns;
         Ok(())
     }
 
     fn unmap_memory(&self, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+        self.taken_away(Call::Unmap, ptr, bytes);
         let mut ledger = self.memory_call(Call::Unmap, 0);
         let ns: u64 = ledger.memory.unmap(ptr, bytes)?.into_iter().map(costs::unmap).sum();
         ledger.account.memory_ns += ns;
@@ -283,7 +314,11 @@ impl Driver for ModelDriver {
 
     fn context_waits(&self, _context: Context, event: Event) -> Result<(), DriverError> {
         self.fence_call(costs::CONTEXT_WAIT);
-        self.event(event).map(drop)
+        let recorded = self.event(event)?.load();
+        if let Some(audit) = &self.audit {
+            audit.lock().ordered(recorded.call);
+        }
+        Ok(())
     }
 
     fn relax_capture_mode(&self) -> Result<i32, DriverError> {
