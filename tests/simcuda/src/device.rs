@@ -13,7 +13,7 @@ use crate::state;
 /// The device's addresses are sought from here, far from where the host's heap and stacks are.
 const FIRST_ADDRESS: u64 = 0x1000_0000_0000;
 /// Reserved addresses for each byte of memory: blocks and reservations leave holes.
-const ADDRESSES_PER_BYTE: u64 = 16;
+const ADDRESSES_PER_BYTE: u64 = 64;
 const NAME: &str = "Simulated GPU";
 
 /// One simulated device.
@@ -201,8 +201,9 @@ pub fn get_attribute(value: Out<i32>, attribute: i32, device: i32) -> Api {
         88 => i32::from(SETTINGS.pageable), // PAGEABLE_MEMORY_ACCESS
         89 => 1,                            // CONCURRENT_MANAGED_ACCESS
         92 | 93 => 1,                       // CAN_USE_STREAM_MEM_OPS_V1, 64_BIT
-        102 | 103 => vmm, // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, POSIX_FILE_DESCRIPTOR handles
-        115 => 1,         // MEMORY_POOLS_SUPPORTED
+        // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, POSIX_FILE_DESCRIPTOR handles, RDMA with it
+        102 | 103 | 110 => vmm,
+        115 => 1, // MEMORY_POOLS_SUPPORTED
         _ => 0,
     })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::error::Api;
 use crate::exports;
 use crate::latency;
 use crate::settings::SETTINGS;
-use crate::state;
+use crate::{state, vmm};
 
 /// The address of an exported function.
 pub struct Code(pub *const ());
@@ -117,6 +118,17 @@ pub fn write_counts() {
     for (name, calls) in totals.into_iter().filter(|&(_, calls)| calls > 0) {
         let _ = writeln!(text, "{name} {calls}");
     }
+    write(path, &text);
+}
+
+/// Writes what nobody has unmapped, released or freed, if asked to.
+pub fn write_left() {
+    if let Some(path) = &SETTINGS.left {
+        write(path, &vmm::left(&state::lock()));
+    }
+}
+
+fn write(path: &Path, text: &str) {
     if let Err(error) = std::fs::write(path, text) {
         eprintln!("simcuda: {}: {error}", path.display());
     }

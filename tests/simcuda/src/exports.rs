@@ -233,7 +233,7 @@ driver! {
     cuGraphicsMapResources | cuGraphicsMapResources_ptsz: "cuGraphicsMapResources" 3000 () = unsupported::in_context;
     cuGraphicsGLRegisterBuffer: "cuGraphicsGLRegisterBuffer" 3000 () = unsupported::in_context;
     cuIpcOpenEventHandle: "cuIpcOpenEventHandle" 4010 () = unsupported::in_context;
-    cuMemGetHandleForAddressRange: "cuMemGetHandleForAddressRange" 11070 () = unsupported::in_context;
+    cuMemGetHandleForAddressRange: "cuMemGetHandleForAddressRange" 11070 (descriptor: Out<i32>, pointer: u64, bytes: usize, kind: u32, flags: u64) = vmm::export_range;
     cuMemImportFromShareableHandle: "cuMemImportFromShareableHandle" 10020 () = unsupported::in_context;
     cuMemPoolCreate: "cuMemPoolCreate" 11020 () = unsupported::in_context;
     cuMemPoolExportPointer: "cuMemPoolExportPointer" 11020 () = unsupported::in_context;

@@ -32,7 +32,17 @@ fn insert(
     let device = sim.contexts[&context].device;
     sim.memory.insert(
         address,
-        Block { bytes, span: 0, kind, context, device, host: address, backing, accessible: true },
+        Block {
+            bytes,
+            span: 0,
+            kind,
+            context,
+            device,
+            host: address,
+            backing,
+            accessible: true,
+            id: 0,
+        },
     );
 }
 

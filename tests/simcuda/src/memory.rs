@@ -59,18 +59,22 @@ pub struct Block {
     pub backing: Option<Arc<Backing>>,
     /// Kernels and copies may use it.
     pub accessible: bool,
+    /// Which one it is of all that there ever were; [`Memory::insert`] sets it.
+    pub id: u64,
 }
 
 /// All blocks, by first device address.
 #[derive(Default)]
 pub struct Memory {
     blocks: BTreeMap<u64, Block>,
+    inserted: u64,
 }
 
 impl Memory {
     /// Adds a block.
     pub fn insert(&mut self, address: u64, block: Block) {
-        self.blocks.insert(address, block);
+        self.inserted += 1;
+        self.blocks.insert(address, Block { id: self.inserted, ..block });
     }
 
     /// The block that begins at `address`.
@@ -212,6 +216,7 @@ impl Sim {
                 host,
                 backing: Some(backing),
                 accessible: true,
+                id: 0,
             },
         );
         Ok(address)

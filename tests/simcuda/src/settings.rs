@@ -39,6 +39,8 @@ pub struct Settings {
     pub log: Option<PathBuf>,
     /// `SIMCUDA_COUNTS`: a file that gets the number of calls of each function at exit.
     pub counts: Option<PathBuf>,
+    /// `SIMCUDA_LEFT`: a file that gets at exit what was mapped, created and reserved and is still.
+    pub left: Option<PathBuf>,
 }
 
 impl Settings {
@@ -53,6 +55,7 @@ impl Settings {
             faults: parse_faults(&env::var("SIMCUDA_FAULTS").unwrap_or_default()),
             log: path("SIMCUDA_LOG"),
             counts: path("SIMCUDA_COUNTS"),
+            left: path("SIMCUDA_LEFT"),
         }
     }
 }

@@ -130,6 +130,7 @@ extern "C" fn end() {
     if OWNER.load(Ordering::Acquire) == process() {
         ENDED.store(1, Ordering::Release);
         crate::dispatch::write_counts();
+        crate::dispatch::write_left();
     }
 }
 

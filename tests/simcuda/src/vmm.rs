@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::abi::{AccessDescription, AllocationProperties, In, Location, Out};
 use crate::backing::Backing;
+use crate::context;
 use crate::error::{Api, Error};
 use crate::hazard::Range;
 use crate::latency;
@@ -22,8 +23,14 @@ pub struct Physical {
     bytes: u64,
     device: usize,
     backing: Arc<Backing>,
-    /// Handles given out, and mappings.
-    references: u32,
+    /// Handles given out and not released.
+    handles: u32,
+    /// Places where it is mapped.
+    mappings: u32,
+    /// `CUmemAllocationProp::requestedHandleTypes`
+    pub handle_types: u32,
+    /// `CUmemAllocationProp::gpuDirectRDMACapable`
+    pub rdma: bool,
 }
 
 fn supported() -> Api {
@@ -38,16 +45,20 @@ fn ordinal(location: Location) -> Api<usize> {
     Ok(ordinal)
 }
 
-fn dereference(sim: &mut Sim, handle: u64) -> Api {
-    let physical = sim.physical.get_mut(&handle).ok_or(Error::INVALID_VALUE)?;
-    physical.references -= 1;
-    if physical.references == 0 {
-        let Physical { bytes, device, .. } = *physical;
-        latency::about(bytes, 1);
-        sim.devices[device].give(bytes);
+/// Memory that neither a handle nor a mapping refers to goes back to the device.
+fn collect(sim: &mut Sim, handle: u64) {
+    let unused = |physical: &&Physical| physical.handles == 0 && physical.mappings == 0;
+    if let Some(Physical { bytes, device, .. }) = sim.physical.get(&handle).filter(unused) {
+        latency::about(*bytes, 1);
+        sim.devices[*device].give(*bytes);
         sim.physical.remove(&handle);
     }
-    Ok(())
+}
+
+/// The memory behind a handle that somebody holds.
+fn held(sim: &mut Sim, handle: u64) -> Result<&mut Physical, Error> {
+    let found = sim.physical.get_mut(&handle).filter(|physical| physical.handles > 0);
+    found.ok_or(Error::INVALID_VALUE)
 }
 
 /// The mappings that make up a range exactly.
@@ -90,7 +101,15 @@ pub fn create(
     sim.devices[device].take(bytes)?;
     let backing = Backing::new(bytes).inspect_err(|_| sim.devices[device].give(bytes))?;
     let number = sim.new_handle() as u64;
-    let physical = Physical { bytes, device, backing: Arc::new(backing), references: 1 };
+    let physical = Physical {
+        bytes,
+        device,
+        backing: Arc::new(backing),
+        handles: 1,
+        mappings: 0,
+        handle_types: properties.handle_types,
+        rdma: properties.flags[1] != 0,
+    };
     sim.physical.insert(number, physical);
     handle.set(number)
 }
@@ -98,7 +117,10 @@ pub fn create(
 /// `cuMemRelease`: memory that is mapped stays until it is unmapped.
 pub fn release(handle: u64) -> Api {
     supported()?;
-    dereference(&mut state::lock(), handle)
+    let mut sim = state::lock();
+    held(&mut sim, handle)?.handles -= 1;
+    collect(&mut sim, handle);
+    Ok(())
 }
 
 /// `cuMemAddressReserve`
@@ -135,10 +157,9 @@ pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -
     supported()?;
     let mut sim = state::lock();
     let range = Range::new(pointer, bytes as u64);
-    let physical = sim.physical.get(&handle).ok_or(Error::INVALID_VALUE)?;
-    let whole = physical.bytes == bytes as u64 && offset == 0;
-    let around = sim.reservations.range(..=pointer).next_back();
-    let reserved = around.is_some_and(|(&start, &length)| range.end <= start + length);
+    let whole = held(&mut sim, handle)?.bytes == bytes as u64 && offset == 0;
+    let around = reservation_around(&sim, pointer);
+    let reserved = around.is_some_and(|(start, length)| range.end <= start + length);
     if !whole || flags != 0 || !pointer.is_multiple_of(PAGE) || !reserved {
         return Err(Error::INVALID_VALUE);
     }
@@ -147,8 +168,8 @@ pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -
     if taken {
         return Err(Error::ALREADY_MAPPED);
     }
-    let physical = sim.physical.get_mut(&handle).expect("found above");
-    physical.references += 1;
+    let physical = held(&mut sim, handle)?;
+    physical.mappings += 1;
     let (backing, device) = (Arc::clone(&physical.backing), physical.device);
     sim.memory.insert(
         pointer,
@@ -162,6 +183,7 @@ pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -
             host: backing.address(),
             backing: Some(backing),
             accessible: false,
+            id: 0,
         },
     );
     Ok(())
@@ -176,7 +198,8 @@ pub fn unmap(pointer: u64, bytes: usize) -> Api {
     for start in found {
         let handle = sim.memory.at(start).expect("it was just listed").span;
         sim.release(start, "cuMemUnmap");
-        dereference(&mut sim, handle)?;
+        sim.physical.get_mut(&handle).expect("a mapping keeps its memory").mappings -= 1;
+        collect(&mut sim, handle);
     }
     latency::about(bytes as u64, handles);
     Ok(())
@@ -222,17 +245,58 @@ pub fn retain_handle(handle: Out<u64>, pointer: u64) -> Api {
         return Err(Error::INVALID_VALUE);
     }
     let number = block.span;
-    sim.physical.get_mut(&number).ok_or(Error::INVALID_VALUE)?.references += 1;
+    sim.physical.get_mut(&number).expect("a mapping keeps its memory").handles += 1;
     handle.set(number)
 }
 
 /// `cuMemExportToShareableHandle`: a descriptor that stands for the memory, and carries nothing.
 pub fn export(descriptor: Out<i32>, handle: u64, kind: u32, _flags: u64) -> Api {
     supported()?;
-    if kind != 1 || !state::lock().physical.contains_key(&handle) {
+    if kind != 1 || held(&mut state::lock(), handle)?.handle_types & kind == 0 {
         return Err(Error::INVALID_VALUE);
     }
+    empty_descriptor(descriptor)
+}
+
+/// `cuMemGetHandleForAddressRange`: a dma-buf that carries nothing.
+pub fn export_range(
+    descriptor: Out<i32>,
+    pointer: u64,
+    bytes: usize,
+    kind: u32,
+    _flags: u64,
+) -> Api {
+    /// `CU_MEM_RANGE_HANDLE_TYPE_DMA_BUF_FD`
+    const DMA_BUF: u32 = 1;
+    let sim = state::lock();
+    context::current(&sim)?;
+    let all = bytes > 0 && sim.memory.covers(Range::new(pointer, bytes as u64));
+    if kind != DMA_BUF || !all {
+        return Err(Error::INVALID_VALUE);
+    }
+    empty_descriptor(descriptor)
+}
+
+fn empty_descriptor(descriptor: Out<i32>) -> Api {
     // SAFETY: the name is a terminated string; a new descriptor is made.
     let made = unsafe { libc::memfd_create(c"simcuda".as_ptr(), libc::MFD_CLOEXEC) };
     if made < 0 { Err(Error::UNKNOWN) } else { descriptor.set(made) }
+}
+
+/// The reservation that holds an address: its start and its bytes.
+pub fn reservation_around(sim: &Sim, pointer: u64) -> Option<(u64, u64)> {
+    let (&start, &bytes) = sim.reservations.range(..=pointer).next_back()?;
+    (pointer - start < bytes).then_some((start, bytes))
+}
+
+/// What is left at the end of the process, one line for each kind: mappings, physical memory that
+/// has a handle or a mapping, reservations.
+pub fn left(sim: &Sim) -> String {
+    let mapped = |(_, block): &(u64, &Block)| block.kind == Kind::Mapped;
+    let mappings = sim.memory.starting_in(Range { start: 0, end: u64::MAX }).filter(mapped).count();
+    format!(
+        "mappings {mappings}\nmemory {}\nreservations {}\n",
+        sim.physical.len(),
+        sim.reservations.len(),
+    )
 }

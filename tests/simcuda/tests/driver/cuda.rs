@@ -80,6 +80,9 @@ functions! {
     cuMemMap(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64);
     cuMemUnmap(pointer: u64, bytes: usize);
     cuMemSetAccess(pointer: u64, bytes: usize, access: &[u32; 3], count: usize);
+    cuMemRetainAllocationHandle(handle: &mut u64, pointer: u64);
+    cuPointerGetAttribute(value: &mut u64, attribute: u32, pointer: u64);
+    cuIpcGetMemHandle(handle: &mut [u64; 8], pointer: u64);
 }
 
 /// The library, loaded.
