@@ -89,6 +89,7 @@ impl std::error::Error for FileError {}
 /// What usually helps.
 fn cure(errno: Errno) -> Option<&'static str> {
     Some(match errno {
+        Errno::EXIST => "delete it, or choose another name",
         Errno::NOENT => "make the directory first",
         Errno::NOTDIR | Errno::LOOP => "name a directory that is no symbolic link",
         Errno::ACCESS | Errno::PERM | Errno::ROFS => "choose a directory you may write in",

@@ -38,6 +38,8 @@ pub(crate) use pattern::check as check_pattern;
 const STATS_NAME: &str = "cupool.%p.json";
 /// The name of a log where none is given.
 const LOG_NAME: &str = "cupool.%p.log";
+/// The name of a trace where none is given.
+const TRACE_NAME: &str = "cupool.%p.trace.gz";
 
 /// Where files go: a directory, and a name with patterns.
 ///
@@ -74,6 +76,17 @@ impl Target {
     /// that directory. A relative path starts from the current directory of this moment.
     pub fn at(path: &str) -> Self {
         Self::named(path, STATS_NAME)
+    }
+
+    /// The trace at `path`, which may contain patterns. If it ends in `/`, the default name in that
+    /// directory.
+    pub fn trace(path: &str) -> Self {
+        Self::named(path, TRACE_NAME)
+    }
+
+    /// Whether the file is one of gzip by its name.
+    pub fn is_gzip(&self) -> bool {
+        self.name.ends_with(".gz")
     }
 
     fn named(path: &str, default_name: &str) -> Self {
@@ -116,5 +129,21 @@ impl Target {
         let name = pattern::expand(&self.name, process, 0);
         let directory = self.place.open(process, 0)?;
         replace::append(&directory, OsStr::from_bytes(name.as_bytes()), line)
+    }
+
+    /// Adds all of `contents` at the end of the file. With `new` it is made, with mode 0600, and must
+    /// not exist: what stands there already is somebody else's, if only of an earlier run.
+    ///
+    /// # Errors
+    /// As [`Target::replace`], but a part of `contents` may have been written.
+    pub fn extend(
+        &self,
+        contents: &[u8],
+        process: &ProcessFacts,
+        new: bool,
+    ) -> Result<(), FileError> {
+        let name = pattern::expand(&self.name, process, 0);
+        let directory = self.place.open(process, 0)?;
+        replace::extend(&directory, OsStr::from_bytes(name.as_bytes()), contents, new)
     }
 }

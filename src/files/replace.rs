@@ -37,16 +37,37 @@ fn write_and_rename(directory: &Directory, name: &OsStr, contents: &[u8]) -> Res
 
 /// Appends `line` by one write.
 pub(super) fn append(directory: &Directory, name: &OsStr, line: &[u8]) -> Result<(), FileError> {
+    let file = open_to_append(directory, name, line.len(), OFlags::CREATE)?;
+    // A disk that takes a part is full: the rest of a line is not worth a second try.
+    retry_on_intr(|| write(&file, line)).map_err(FileError::system(&directory.file(name)))?;
+    Ok(())
+}
+
+/// Appends all of `contents`, with `new` to a file that does not exist yet.
+pub(super) fn extend(
+    directory: &Directory,
+    name: &OsStr,
+    contents: &[u8],
+    new: bool,
+) -> Result<(), FileError> {
+    let how = if new { OFlags::CREATE | OFlags::EXCL } else { OFlags::empty() };
+    let file = open_to_append(directory, name, contents.len(), how)?;
+    write_all(&file, contents).map_err(FileError::system(&directory.file(name)))
+}
+
+/// Opens a file that may grow by `more` bytes.
+fn open_to_append(
+    directory: &Directory,
+    name: &OsStr,
+    more: usize,
+    how: OFlags,
+) -> Result<OwnedFd, FileError> {
     let path = directory.file(name);
     regular_or_missing(directory, name)?;
     // Should somebody put a FIFO there in between: NONBLOCK makes opening it fail instead of wait.
-    let flags = OFlags::WRONLY
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NOFOLLOW
-        | OFlags::NONBLOCK
-        | OFlags::CLOEXEC;
-    let file = openat(&directory.fd, name, flags, MODE).map_err(FileError::system(&path))?;
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(&directory.fd, name, flags | how, MODE).map_err(FileError::system(&path))?;
     let stat = fstat(&file).map_err(FileError::system(&path))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(FileError::new(&path, Cause::NotAFile));
@@ -54,11 +75,9 @@ pub(super) fn append(directory: &Directory, name: &OsStr, line: &[u8]) -> Result
     if Uid::from_raw(stat.st_uid) != geteuid() {
         return Err(FileError::new(&path, Cause::ForeignFile));
     }
-    let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX).saturating_add(line.len());
+    let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX).saturating_add(more);
     check_size_limit(length).map_err(|cause| FileError::new(&path, cause))?;
-    // A disk that takes a part is full: the rest of a line is not worth a second try.
-    retry_on_intr(|| write(&file, line)).map_err(FileError::system(&path))?;
-    Ok(())
+    Ok(file)
 }
 
 /// Refuses what is no file: a device's name must never be replaced, a FIFO never waited for.

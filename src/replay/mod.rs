@@ -15,6 +15,8 @@ mod device;
 mod figures;
 mod model;
 mod play;
+#[cfg(test)]
+mod tests;
 
 pub use figures::{Figures, table};
 pub use play::{Settings, play};

@@ -21,7 +21,12 @@
 mod error;
 mod line;
 mod reader;
+#[cfg(test)]
+#[cfg(not(miri))]
+mod tests;
+mod writer;
 
 pub use error::TraceError;
 pub use line::{Action, Event};
 pub use reader::Trace;
+pub use writer::{RecordError, Recorder};
