@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Exact, Token, round_up};
-use crate::config::Options;
-use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
+use crate::backing::{Arena, Backing, Exact, Token, round_up};
+use crate::config::{self, Options};
+use crate::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Relaxed};
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
@@ -265,11 +265,10 @@ impl<D: Driver> Pools<D> {
             self.sign(Sign::PageableAccess);
         }
         let budget = self.options.max_idle.of(facts.total_bytes);
-        Ok(self.table.add(context, |number| {
-            let backing: Box<dyn Backing<D>> = Box::new(Exact::new());
-            let reason = "the only one so far".to_owned();
-            Pool::new(number, context, device, facts, (backing, reason), budget)
-        }))
+        let backing = self.choose_backing(device, &facts);
+        Ok(self
+            .table
+            .add(context, |number| Pool::new(number, context, device, facts, backing, budget)))
     }
 
     /// The calling thread allocates or frees. Gives the time for one call in [`SAMPLE`].
@@ -289,6 +288,22 @@ impl<D: Driver> Pools<D> {
                 }
             }
         })
+    }
+
+    fn choose_backing(&self, device: Device, facts: &DeviceFacts) -> (Box<dyn Backing<D>>, String) {
+        let exact = |reason: &str| -> (Box<dyn Backing<D>>, String) {
+            (Box::new(Exact::new()), reason.to_owned())
+        };
+        if self.options.backing == config::Backing::Exact {
+            return exact("as configured");
+        }
+        let Some(vmm) = facts.vmm else {
+            return exact("the device or its driver has no virtual memory management");
+        };
+        match Arena::reserve(&self.driver, device, vmm, facts.total_bytes) {
+            Ok(arena) => (Box::new(arena), "the device has virtual memory management".to_owned()),
+            Err(error) => exact(&format!("no addresses could be reserved: {error}")),
+        }
     }
 
     /// The calling thread uses CUDA: the second one to do so is a sign.

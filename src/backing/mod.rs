@@ -5,9 +5,11 @@
 //! without it, and enters the outcome under it again. The pool's figures are kept under the same
 //! lock, since every change of theirs is a change of the books too.
 
+mod arena;
 mod exact;
 mod sizes;
 
+pub use arena::{Arena, Policy};
 pub use exact::Exact;
 pub use sizes::{GRANULE, round_up};
 

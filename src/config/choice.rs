@@ -60,9 +60,11 @@ choice! {
 
 choice! {
     /// Where physical memory comes from.
-    Backing(_testing) = "auto|exact" {
-        /// The best one that the device has.
+    Backing(_testing) = "auto|arena|exact" {
+        /// The arena where the device and the program allow it.
         Auto = "auto",
+        /// Reserved addresses, and physical memory mapped where it is needed.
+        Arena = "arena",
         /// Every block is one driver allocation.
         Exact = "exact",
     }

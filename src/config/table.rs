@@ -71,7 +71,9 @@ options! {
     /// `auto` is `fence` until the program could tell the difference, then `strict`; `lazy` fences
     /// only before memory is reused, for programs that order their own streams.
     order: Order = "auto";
-    /// Where memory comes from. `exact` makes every block one driver allocation; `auto` chooses.
+    /// Where memory comes from. `arena` maps physical memory where it is needed, which wastes and
+    /// hoards the least; `exact` makes every block one driver allocation, which other processes can
+    /// open by CUDA's legacy IPC; `auto` is the arena where the device and the program allow it.
     backing: Backing = "auto";
     /// How much idle memory the pool of a context keeps at most; the least recently used goes
     /// first. A percentage is of the device's memory.

@@ -174,7 +174,7 @@ fn what_does_not_fit_is_left_out() {
         "order:",
         "order:soon",
         "order:unordered",
-        "backing:arena",
+        "backing:arenas",
         "max_idle:-1",
         "max_idle:1.5G",
         "max_idle:1x",

@@ -1,0 +1,147 @@
+//! The physical handles of an arena: which memory stands behind which pages.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::driver::Memory;
+use crate::order::Stamp;
+
+/// No handle stands there.
+const NONE: u32 = u32::MAX;
+
+/// Physical memory that is mapped as a whole.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handle {
+    pub(super) memory: Memory,
+    /// First page.
+    pub(super) at: u32,
+    pub(super) pages: u32,
+    /// Pages that somebody has.
+    used: u32,
+    /// The latest fence behind which any of it was freed.
+    pub(super) stamp: Stamp,
+    /// When any of it was freed last; later is greater.
+    pub(super) freed: u64,
+}
+
+impl Handle {
+    /// `memory` of so many pages, mapped at page `at`, of which nobody has any yet.
+    pub(super) fn new(memory: Memory, at: u32, pages: u32) -> Self {
+        Self { memory, at, pages, used: 0, stamp: Stamp::QUIESCED, freed: 0 }
+    }
+
+    /// Its pages.
+    pub(super) fn range(&self) -> Range<u32> {
+        self.at..self.at + self.pages
+    }
+}
+
+/// All handles of an arena, by page.
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    slots: Vec<Option<Handle>>,
+    vacant: Vec<u32>,
+    /// The slot of the handle behind each page.
+    owners: Vec<u32>,
+    /// Handles of which nobody has any page, as (pages, slot).
+    whole: BTreeSet<(u32, u32)>,
+    whole_pages: u64,
+    clock: u64,
+}
+
+impl Handles {
+    /// Enters a handle. The pages are nobody's yet.
+    pub(super) fn insert(&mut self, handle: Handle) {
+        let range = handle.range();
+        let slot = match self.vacant.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = Some(handle);
+                slot
+            }
+            None => {
+                self.slots.push(Some(handle));
+                (self.slots.len() - 1) as u32
+            }
+        };
+        if self.owners.len() < range.end as usize {
+            self.owners.resize(range.end as usize, NONE);
+        }
+        self.owners[range.start as usize..range.end as usize].fill(slot);
+        self.whole.insert((handle.pages, slot));
+        self.whole_pages += u64::from(handle.pages);
+    }
+
+    /// Takes out a handle that is wholly free.
+    pub(super) fn remove(&mut self, slot: u32) -> Option<Handle> {
+        let handle = self.slots.get_mut(slot as usize)?.take_if(|handle| handle.used == 0)?;
+        let range = handle.range();
+        self.owners[range.start as usize..range.end as usize].fill(NONE);
+        self.whole.remove(&(handle.pages, slot));
+        self.whole_pages -= u64::from(handle.pages);
+        self.vacant.push(slot);
+        Some(handle)
+    }
+
+    /// Somebody gets these pages.
+    pub(super) fn occupy(&mut self, range: Range<u32>) {
+        self.each(range, |handles, slot, pages| {
+            let Some(handle) = &mut handles.slots[slot as usize] else { return };
+            if handle.used == 0 {
+                handles.whole.remove(&(handle.pages, slot));
+                handles.whole_pages -= u64::from(handle.pages);
+            }
+            handle.used += pages;
+        });
+    }
+
+    /// Somebody gives these pages back, behind fence `stamp`.
+    pub(super) fn vacate(&mut self, range: Range<u32>, stamp: Stamp) {
+        self.clock += 1;
+        self.each(range, |handles, slot, pages| {
+            let Some(handle) = &mut handles.slots[slot as usize] else { return };
+            handle.used -= pages;
+            handle.stamp = handle.stamp.max(stamp);
+            handle.freed = handles.clock;
+            if handle.used == 0 {
+                handles.whole.insert((handle.pages, slot));
+                handles.whole_pages += u64::from(handle.pages);
+            }
+        });
+    }
+
+    /// Calls `f` with each handle that stands in `range`, and how many of its pages do.
+    fn each(&mut self, range: Range<u32>, mut f: impl FnMut(&mut Self, u32, u32)) {
+        let mut page = range.start;
+        while page < range.end {
+            let slot = self.owners.get(page as usize).copied().unwrap_or(NONE);
+            let Some(Some(handle)) = self.slots.get(slot as usize) else {
+                page += 1;
+                continue;
+            };
+            let end = handle.range().end.min(range.end);
+            f(self, slot, end - page);
+            page = end;
+        }
+    }
+
+    /// Handles that are wholly free, smallest first, with their slots.
+    pub(super) fn whole(&self) -> impl DoubleEndedIterator<Item = (u32, &Handle)> {
+        let slot = |&(_, slot): &(u32, u32)| Some((slot, self.slots[slot as usize].as_ref()?));
+        self.whole.iter().filter_map(slot)
+    }
+
+    /// The handle in a slot.
+    pub(super) fn get(&self, slot: u32) -> Option<&Handle> {
+        self.slots.get(slot as usize)?.as_ref()
+    }
+
+    /// Pages of the handles that are wholly free.
+    pub(super) fn whole_pages(&self) -> u64 {
+        self.whole_pages
+    }
+
+    /// Every handle.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Handle> {
+        self.slots.iter().flatten()
+    }
+}

@@ -1,0 +1,106 @@
+//! Carrying out what was planned: the driver calls of an arena, and what is left when one fails.
+
+use std::ops::Range;
+
+use super::handles::Handle;
+use super::plan::Plan;
+use crate::driver::{Device, DevicePtr, Driver, DriverError, Memory, Vmm};
+
+/// Where an arena is, and what it is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mapper {
+    pub(super) device: Device,
+    pub(super) vmm: Vmm,
+    pub(super) base: DevicePtr,
+}
+
+/// A plan that was not carried out. All that it had made is released again, but for what the driver
+/// refused to take back.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: DriverError,
+    /// So many of the handles that were to move are gone.
+    pub(super) lost: usize,
+    /// Handles that the driver would not take back.
+    pub(super) refused: Vec<(Memory, u32)>,
+    /// Where it would not unmap them.
+    pub(super) stuck: Vec<Range<u32>>,
+}
+
+impl Mapper {
+    fn address(&self, page: u32) -> DevicePtr {
+        DevicePtr(self.base.0 + u64::from(page) * self.vmm.granularity)
+    }
+
+    fn bytes(&self, pages: u32) -> u64 {
+        u64::from(pages) * self.vmm.granularity
+    }
+
+    /// `cuMemUnmap` of a handle.
+    pub(super) fn unmap<D: Driver>(&self, driver: &D, handle: &Handle) -> Result<(), DriverError> {
+        driver.unmap_memory(self.address(handle.at), self.bytes(handle.pages))
+    }
+
+    /// Maps the gap of `plan`, and gives the handles behind it.
+    ///
+    /// What can fail for lack of memory comes first, before anything has moved.
+    pub(super) fn carry_out<D: Driver>(
+        &self,
+        driver: &D,
+        plan: &Plan,
+    ) -> Result<Vec<Handle>, Failure> {
+        let mut fresh = Vec::with_capacity(plan.fresh.len());
+        for &pages in &plan.fresh {
+            match driver.create_memory(self.device, self.vmm, self.bytes(pages)) {
+                Ok(memory) => fresh.push((memory, pages)),
+                Err(error) => return Err(self.give_up(driver, error, 0, fresh)),
+            }
+        }
+        let mut handles = Vec::with_capacity(plan.moved.len() + fresh.len());
+        for (lost, handle) in plan.moved.iter().enumerate() {
+            if let Err(error) = self.unmap(driver, handle) {
+                let made = handles.into_iter().chain(fresh).collect();
+                return Err(self.give_up(driver, error, lost, made));
+            }
+            handles.push((handle.memory, handle.pages));
+        }
+        handles.append(&mut fresh);
+        let mut at = plan.gap.start;
+        let mut made = Vec::with_capacity(handles.len());
+        let mut result = Ok(());
+        for &(memory, pages) in &handles {
+            result = driver.map_memory(self.address(at), self.bytes(pages), memory);
+            if result.is_err() {
+                break;
+            }
+            made.push(Handle::new(memory, at, pages));
+            at += pages;
+        }
+        if result.is_ok() {
+            let gap = self.bytes(plan.gap.end - plan.gap.start);
+            result = driver.allow_access(self.device, self.address(plan.gap.start), gap);
+        }
+        match result {
+            Ok(()) => Ok(made),
+            Err(error) => {
+                let stays = |handle: &&Handle| self.unmap(driver, handle).is_err();
+                let stuck = made.iter().filter(stays).map(Handle::range).collect();
+                let failure = self.give_up(driver, error, plan.moved.len(), handles);
+                Err(Failure { stuck, ..failure })
+            }
+        }
+    }
+
+    /// Releases what was made.
+    fn give_up<D: Driver>(
+        &self,
+        driver: &D,
+        error: DriverError,
+        lost: usize,
+        made: Vec<(Memory, u32)>,
+    ) -> Failure {
+        let refuses = |&(memory, _): &(Memory, u32)| driver.release_memory(memory).is_err();
+        let refused = made.into_iter().filter(refuses).collect();
+        Failure { error, lost, refused, stuck: Vec::new() }
+    }
+}

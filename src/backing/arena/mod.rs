@@ -1,0 +1,254 @@
+//! The default backing: reserved addresses, and physical memory that is mapped where it is needed.
+//!
+//! ```text
+//!  addresses  │ block │ free │ block │  hole  │ free │ shared page │      hole …
+//!  handles    │──────── A ───────────│        │──── B ────────────│
+//! ```
+//!
+//! Blocks over 1 MiB have pages of their own; smaller ones are packed into shared pages. Free memory
+//! coalesces across handles, so a block may lie on several. What no block touches any more, a handle
+//! as a whole, can be given back, or moved to where a larger stretch is needed; no block ever moves.
+//!
+//! A miss takes, in this order: an extent that fits; wholly free handles that the device is done
+//! with, moved beside free memory; fresh handles. Growing comes before moving as long as what is
+//! reserved stays near the most that the program itself has held ([`Policy`]).
+
+mod books;
+mod handles;
+mod mapping;
+mod plan;
+mod policy;
+mod small;
+mod space;
+
+use parking_lot::Mutex;
+
+use self::books::{Books, Life};
+use self::mapping::Mapper;
+pub use self::policy::Policy;
+use super::{Backing, Block, Progress, Token, Trimmed, round_up};
+use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
+use crate::order::Stamp;
+use crate::stats::{Counters, Kept};
+
+/// Addresses are reserved for so many times the device's memory: holes that are too small for what
+/// is to be mapped must not be what limits a program.
+const ADDRESSES: u64 = 8;
+/// At most so many pages: what a 32-bit number of granules can count.
+const MOST_PAGES: u64 = 1 << 19;
+
+/// See the [module](self).
+pub struct Arena {
+    mapper: Mapper,
+    bytes: u64,
+    policy: Policy,
+    books: Mutex<Books>,
+}
+
+impl Arena {
+    /// Reserves addresses for `device`, which has `total` bytes of memory.
+    ///
+    /// # Errors
+    /// Those of the driver, and `NOT_SUPPORTED` for pages that small blocks do not fill.
+    pub fn reserve<D: Driver>(
+        driver: &D,
+        device: Device,
+        vmm: Vmm,
+        total: u64,
+    ) -> Result<Self, DriverError> {
+        let page_bytes = vmm.granularity;
+        if !page_bytes.is_power_of_two() || page_bytes != 2 << 20 {
+            return Err(DriverError::NOT_SUPPORTED);
+        }
+        let pages = (total.saturating_mul(ADDRESSES) / page_bytes).clamp(1, MOST_PAGES);
+        let bytes = pages * page_bytes;
+        let base = driver.reserve_addresses(bytes, page_bytes)?;
+        let books = Books::new(base, pages as u32, page_bytes);
+        let mapper = Mapper { device, vmm, base };
+        Ok(Self { mapper, bytes, policy: Policy::DEFAULT, books: Mutex::new(books) })
+    }
+
+    /// Carries out one plan for `bytes`. `None` if the addresses do not suffice.
+    fn try_grow<D: Driver>(
+        &self,
+        driver: &D,
+        bytes: u64,
+        pages: u32,
+        progress: Progress,
+        tight: bool,
+    ) -> Result<Option<Block>, DriverError> {
+        let plan = {
+            let mut books = self.books.lock();
+            let Some(plan) = books.plan(&self.policy, pages, progress, tight) else {
+                return Ok(None);
+            };
+            plan
+        };
+        let carried_out = self.mapper.carry_out(driver, &plan);
+        let mut books = self.books.lock();
+        match carried_out {
+            Ok(made) => {
+                books.count_fresh(&plan.fresh);
+                books.counters.misses += 1;
+                Ok(books.settle(&plan, &made, bytes))
+            }
+            Err(failure) => {
+                let error = failure.error;
+                books.undo(&plan, failure);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<D: Driver> Backing<D> for Arena {
+    fn name(&self) -> &'static str {
+        "arena"
+    }
+
+    fn is_native(&self) -> bool {
+        false
+    }
+
+    fn reuse(&self, bytes: u64, horizon: Stamp) -> Option<Block> {
+        let mut books = self.books.lock();
+        let block = books.take(bytes, horizon)?;
+        books.counters.hits += 1;
+        Some(block)
+    }
+
+    fn grow(
+        &self,
+        driver: &D,
+        bytes: u64,
+        progress: Progress,
+    ) -> Result<(Block, Vec<DevicePtr>), DriverError> {
+        let class = round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
+        let pages = self.books.lock().pages_for(class);
+        let mut result = Ok(None);
+        for tight in [false, true] {
+            result = self.try_grow(driver, bytes, pages, progress, tight);
+            match result {
+                Err(DriverError::OUT_OF_MEMORY) => {}
+                _ => break,
+            }
+        }
+        match result? {
+            Some(block) => Ok((block, Vec::new())),
+            None => Err(DriverError::OUT_OF_MEMORY),
+        }
+    }
+
+    fn give(&self, token: Token, stamp: Stamp) -> u64 {
+        let mut books = self.books.lock();
+        books.give(token, stamp);
+        books.wholly_free()
+    }
+
+    fn set_aside(&self, token: Token) {
+        self.books.lock().set_aside(token);
+    }
+
+    fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed {
+        let mut trimmed = Trimmed::default();
+        let mut refused = 0;
+        let refused_before = self.books.lock().take_refused();
+        for (memory, pages) in refused_before {
+            if driver.release_memory(memory).is_err() {
+                self.books.lock().refuse(memory, pages);
+            }
+        }
+        // What is freed meanwhile is not waited for, or a busy program would never let this end.
+        let mut to_go = {
+            let mut books = self.books.lock();
+            books.forget_most_used();
+            books.wholly_free().saturating_sub(keep)
+        };
+        while to_go > 0 {
+            let handle = {
+                let mut books = self.books.lock();
+                if books.wholly_free() <= keep {
+                    break;
+                }
+                let Some(handle) = books.send_away(quiesced) else {
+                    trimmed.pending = books.unquiesced(quiesced).min(to_go);
+                    break;
+                };
+                handle
+            };
+            let bytes = u64::from(handle.pages) * self.mapper.vmm.granularity;
+            to_go = to_go.saturating_sub(bytes);
+            let unmapped = self.mapper.unmap(driver, &handle);
+            let released = unmapped.and_then(|()| driver.release_memory(handle.memory));
+            self.books.lock().sent_away(&handle, unmapped.is_ok(), released.is_ok());
+            match released {
+                Ok(()) => trimmed.released += bytes,
+                Err(_) => refused += bytes,
+            }
+        }
+        if refused > 0 {
+            trimmed.kept.push(Kept { bytes: refused, why: "the driver refused to take it back" });
+        }
+        trimmed
+    }
+
+    fn dispose(
+        &self,
+        _token: Token,
+        _free: &mut dyn FnMut(DevicePtr) -> Result<(), DriverError>,
+    ) -> Result<u64, DriverError> {
+        // No block is an allocation of the driver's own.
+        Err(DriverError::NOT_SUPPORTED)
+    }
+
+    fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
+        let (start, record) = self.books.lock().block_around(ptr)?;
+        (record.life == Life::Live && ptr.0 - start.0 < record.requested)
+            .then_some((start, record.requested))
+    }
+
+    fn owns(&self, ptr: DevicePtr) -> bool {
+        self.books.lock().holds(ptr)
+    }
+
+    fn evict(&self, _ptr: DevicePtr, _bytes: u64) -> Vec<DevicePtr> {
+        // The driver puts nothing of anybody else's into reserved addresses.
+        Vec::new()
+    }
+
+    fn idle(&self) -> u64 {
+        self.books.lock().idle()
+    }
+
+    fn leaving(&self) -> u64 {
+        self.books.lock().leaving
+    }
+
+    fn aside(&self) -> u64 {
+        self.books.lock().aside
+    }
+
+    fn count(&self, change: &mut dyn FnMut(&mut Counters)) {
+        change(&mut self.books.lock().counters);
+    }
+
+    fn end(&self, driver: &D) -> (Vec<DevicePtr>, Counters) {
+        let empty = Books::new(self.mapper.base, 0, self.mapper.vmm.granularity);
+        let mut books = std::mem::replace(&mut *self.books.lock(), empty);
+        // Mappings outlive their context. Nothing can be done about what the driver refuses.
+        for handle in books.handles.all() {
+            let _ = self.mapper.unmap(driver, handle);
+            let _ = driver.release_memory(handle.memory);
+        }
+        for (memory, _) in books.take_refused() {
+            let _ = driver.release_memory(memory);
+        }
+        let _ = driver.free_addresses(self.mapper.base, self.bytes);
+        let live = books.live();
+        books.counters.end();
+        (live, books.counters)
+    }
+}
+
+#[cfg(test)]
+mod tests;

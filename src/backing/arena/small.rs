@@ -1,0 +1,108 @@
+//! Blocks of at most 1 MiB, packed into shared pages.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::space::{Space, State};
+use crate::backing::GRANULE;
+use crate::order::Stamp;
+
+/// A page that is given to small blocks.
+#[derive(Clone, Copy, Debug)]
+struct Shared {
+    /// Units in use.
+    used: u32,
+    /// The latest fence behind which any of it was freed.
+    stamp: Stamp,
+}
+
+/// The shared pages, in units of [`GRANULE`] bytes.
+#[derive(Debug)]
+pub(super) struct Small {
+    space: Space,
+    pages: BTreeMap<u32, Shared>,
+    units_per_page: u32,
+}
+
+impl Small {
+    /// No shared page yet, of `pages` pages of `page_bytes` bytes.
+    pub(super) fn new(pages: u32, page_bytes: u64) -> Self {
+        let units_per_page = (page_bytes / GRANULE) as u32;
+        Self { space: Space::new(pages * units_per_page), pages: BTreeMap::new(), units_per_page }
+    }
+
+    /// Room for `units` units, for the block `token`: where it starts, and the fence that must be
+    /// in place before it is used.
+    pub(super) fn take(&mut self, units: u32, horizon: Stamp, token: u32) -> Option<(u32, Stamp)> {
+        let (at, span) = self.space.best_fit(units, horizon)?;
+        self.space.set(at..at + units, State::Used(token), Stamp::QUIESCED);
+        for (page, units) in self.by_page(at..at + units) {
+            self.shared(page).used += units;
+        }
+        Some((at, span.stamp))
+    }
+
+    /// Takes a block back, behind fence `stamp`. Gives the pages that nobody uses any more, which
+    /// are shared pages no longer.
+    pub(super) fn give(&mut self, at: u32, stamp: Stamp) -> Vec<(u32, Stamp)> {
+        let Some((at, span)) = self.space.around(at) else { return Vec::new() };
+        self.space.set(span.range(at), State::Free, stamp);
+        let mut empty = Vec::new();
+        for (page, units) in self.by_page(span.range(at)) {
+            let shared = self.shared(page);
+            shared.used -= units;
+            shared.stamp = shared.stamp.max(stamp);
+            if shared.used == 0 {
+                empty.push((page, shared.stamp));
+                self.pages.remove(&page);
+                let start = page * self.units_per_page;
+                let range = start..start + self.units_per_page;
+                self.space.set(range, State::Hole, Stamp::QUIESCED);
+            }
+        }
+        empty
+    }
+
+    /// Page `page` is for small blocks from now on.
+    pub(super) fn add_page(&mut self, page: u32, stamp: Stamp) {
+        self.pages.insert(page, Shared { used: 0, stamp });
+        let start = page * self.units_per_page;
+        self.space.set(start..start + self.units_per_page, State::Free, stamp);
+    }
+
+    /// The block that a unit belongs to: its token and its start.
+    pub(super) fn block_around(&self, unit: u32) -> Option<(u32, u32)> {
+        match self.space.around(unit)? {
+            (at, span) => match span.state {
+                State::Used(token) => Some((token, at)),
+                _ => None,
+            },
+        }
+    }
+
+    fn shared(&mut self, page: u32) -> &mut Shared {
+        // What is in use lies on shared pages only.
+        self.pages.entry(page).or_insert(Shared { used: 0, stamp: Stamp::QUIESCED })
+    }
+
+    /// The pages that a range lies on, at most two, and how many of its units lie on each.
+    fn by_page(&self, range: Range<u32>) -> impl Iterator<Item = (u32, u32)> + use<> {
+        let per_page = self.units_per_page;
+        (range.start / per_page..=(range.end - 1) / per_page).map(move |page| {
+            let start = range.start.max(page * per_page);
+            let end = range.end.min((page + 1) * per_page);
+            (page, end - start)
+        })
+    }
+
+    /// The pages that are shared.
+    #[cfg(test)]
+    pub(super) fn pages(&self) -> impl Iterator<Item = u32> {
+        self.pages.keys().copied()
+    }
+
+    #[cfg(test)]
+    pub(super) fn space(&self) -> &Space {
+        &self.space
+    }
+}
