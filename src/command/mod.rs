@@ -1,8 +1,10 @@
 //! The subcommands, one file each.
 //!
-//! Exit status: 0, 1 for a failure, 2 for a call that cannot be understood. What fails is told in one
-//! line on standard error, with what to do about it.
+//! Exit status: 0, 1 for a failure, 2 for a call that cannot be understood; `record` has those of
+//! a wrapper. What fails is told in one line on standard error, with what to do about it.
 
+mod preload;
+mod record;
 mod replay;
 
 use std::fmt::Display;
@@ -21,12 +23,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Record(record::Arguments),
     Replay(replay::Arguments),
 }
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
+        Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
     }
 }

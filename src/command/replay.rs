@@ -34,7 +34,7 @@ pub struct Arguments {
     /// Follow every block, and fail if memory is handed out twice or taken away while it is in use
     #[arg(long)]
     audit: bool,
-    /// Traces, plain or gzip
+    /// Traces, plain or gzip, as `cupool record` writes them
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
 }
@@ -54,6 +54,7 @@ What the model says of time is for one H200. The order is `fence`, not `auto`, b
 not tell what makes `auto` strict; `--conf order:strict` shows that.
 
 Examples:
+  cupool record -o train.trace.gz -- python train.py
   cupool replay train.trace.gz
   cupool replay --conf max_idle:1GiB --lag 50ms train.trace.gz
   cupool replay --json *.trace.gz | jq .reserved_peak_bytes";

@@ -160,6 +160,33 @@ impl Value for StatsFile {
     }
 }
 
+/// Where the trace goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TraceFile {
+    /// Nowhere: nothing is recorded.
+    Off,
+    /// A path with the patterns of [`crate::files`].
+    At(String),
+}
+
+impl Value for TraceFile {
+    const FORM: &'static str = "none|PATH (without comma; %p %h %e %t %%)";
+
+    fn parse(text: &str, _testing: bool) -> Result<Self, &'static str> {
+        match text {
+            "none" | "off" => Ok(Self::Off),
+            _ => path(text).map(Self::At),
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Off => "none".to_owned(),
+            Self::At(path) => path.clone(),
+        }
+    }
+}
+
 /// Where log lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogFile {

@@ -20,7 +20,7 @@ mod tests;
 mod value;
 mod warning;
 
-pub use choice::{Backing, LogFile, Order, SignalChoice, StatsFile};
+pub use choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
 pub use table::Options;
 pub use value::Limit;
 pub use warning::Warning;

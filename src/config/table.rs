@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::choice::{Backing, LogFile, Order, SignalChoice, StatsFile};
+use super::choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
 use super::value::{Limit, Value};
 use super::warning::Fault;
 
@@ -88,6 +88,10 @@ options! {
     stats: StatsFile = "default";
     /// How often the stats file is written beside signals, requests and exit.
     interval: Option<Duration> = "none";
+    /// Where every allocation and free is written down, for `cupool replay`. The file must not exist
+    /// yet, and is compressed if its name ends in `.gz`; a path that ends in `/` names the directory
+    /// alone.
+    trace: TraceFile = "none";
     /// What is told while the program runs, from this level up. `CUPOOL_LOG` overrides it.
     log: Option<Level> = "none";
     /// Where it is told. Lines are appended.
