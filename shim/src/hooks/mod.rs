@@ -178,7 +178,7 @@ hooks! { ROWS of What::Hook;
     cuCtxSetCurrent since 4000 (context: usize) = context::make_current(context);
     cuCtxPushCurrent since 2000 (context: usize) = context::make_current(context);
     cuCtxPushCurrent_v2 since 4000 (context: usize) = context::make_current(context);
-    cuCtxAttach since 2000 (out: *mut usize, flags: u32) = context::create(out);
+    cuCtxAttach since 2000 (out: *mut usize, flags: u32) = context::attach(out);
     cuCtxCreate since 2000 (out: *mut usize, flags: u32, device: c_int) = context::create(out);
     cuCtxCreate_v2 since 3020 (out: *mut usize, flags: u32, device: c_int) = context::create(out);
     cuCtxCreate_v3 since 11040
@@ -189,7 +189,7 @@ hooks! { ROWS of What::Hook;
         = context::create(out);
     cuCtxDestroy since 2000 (context: usize) = context::destroy(context);
     cuCtxDestroy_v2 since 4000 (context: usize) = context::destroy(context);
-    cuCtxDetach since 2000 (context: usize) = context::destroy(context);
+    cuCtxDetach since 2000 (context: usize) = context::detach(context);
     cuDevicePrimaryCtxRetain since 7000 (out: *mut usize, device: c_int)
         = context::retain_primary(device);
     cuDevicePrimaryCtxRelease since 7000 (device: c_int) = context::release_primary(device);

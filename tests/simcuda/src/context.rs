@@ -26,6 +26,8 @@ pub struct Context {
     pub serial: u64,
     /// It is its device's primary context.
     pub primary: bool,
+    /// Uses that `cuCtxDetach` has not ended.
+    pub uses: usize,
     /// Ordered before everything that is submitted from now on.
     pub fence: Clock,
     /// What went wrong on the device: nothing runs any more.
@@ -97,7 +99,7 @@ pub fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
     let (fence, per_thread) = (Clock::default(), BTreeMap::new());
     sim.contexts.insert(
         id,
-        Context { device, serial, primary, fence, fault: None, legacy: None, per_thread },
+        Context { device, serial, primary, uses: 1, fence, fault: None, legacy: None, per_thread },
     );
 }
 
@@ -172,6 +174,32 @@ pub fn destroy(id: ContextId) -> Api {
         }
     });
     Ok(())
+}
+
+/// `cuCtxAttach`: one more use of the current context.
+pub fn attach(context: Out<usize>, flags: u32) -> Api {
+    if flags != 0 {
+        return Err(Error::INVALID_VALUE);
+    }
+    let mut sim = state::lock();
+    let id = current(&sim)?;
+    context.set(id)?;
+    sim.contexts.get_mut(&id).expect("just looked up").uses += 1;
+    Ok(())
+}
+
+/// `cuCtxDetach`: one use less; without any, the context is destroyed.
+pub fn detach(id: ContextId) -> Api {
+    if id == 0 || id != top() {
+        return Err(Error::INVALID_CONTEXT);
+    }
+    let left = {
+        let mut sim = state::lock();
+        let found = sim.contexts.get_mut(&id).ok_or(Error::INVALID_CONTEXT)?;
+        found.uses = found.uses.saturating_sub(1);
+        found.uses
+    };
+    if left == 0 { destroy(id) } else { Ok(()) }
 }
 
 /// `cuCtxGetCurrent`

@@ -89,6 +89,8 @@ driver! {
     cuCtxCreate_v3: "cuCtxCreate" 11040 (context: Out<usize>, affinity: In<u8>, count: i32, flags: u32, device: i32) = context::create_v3;
     cuCtxCreate_v4: "cuCtxCreate" 12050 (context: Out<usize>, parameters: In<u8>, flags: u32, device: i32) = context::create_v4;
     cuCtxDestroy_v2: "cuCtxDestroy" 4000 (context: usize) = context::destroy;
+    cuCtxAttach: "cuCtxAttach" 2000 (context: Out<usize>, flags: u32) = context::attach;
+    cuCtxDetach: "cuCtxDetach" 2000 (context: usize) = context::detach;
     cuCtxGetCurrent: "cuCtxGetCurrent" 4000 (context: Out<usize>) = context::get_current;
     cuCtxSetCurrent: "cuCtxSetCurrent" 4000 (context: usize) = context::set_current;
     cuCtxPushCurrent_v2: "cuCtxPushCurrent" 4000 (context: usize) = context::push_current;
@@ -314,4 +316,10 @@ driver! {
     cuStreamBatchMemOp | cuStreamBatchMemOp_ptsz: "cuStreamBatchMemOp" 8000 () = unsupported::in_context;
     cuGraphBatchMemOpNodeSetParams: "cuGraphBatchMemOpNodeSetParams" 11070 () = unsupported::in_context;
     cuGraphExecBatchMemOpNodeSetParams: "cuGraphExecBatchMemOpNodeSetParams" 11070 () = unsupported::in_context;
+
+    // Of a driver that is still to come: variants that nobody can know.
+    cuMemAlloc_v3: "cuMemAlloc" 99000 () = unsupported::in_context;
+    cuMemHostAlloc_v2: "cuMemHostAlloc" 99000 () = unsupported::in_context;
+    cuMemPoolCreate_v2: "cuMemPoolCreate" 99000 () = unsupported::in_context;
+    cuLaunchKernel_v2: "cuLaunchKernel" 99000 () = unsupported::in_context;
 }

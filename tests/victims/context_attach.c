@@ -1,0 +1,44 @@
+/* Attaches to a context that it has created: the context ends with the second detach, or at once
+ * with its destruction. */
+#include "drv.h"
+
+CUresult cuCtxAttach(CUcontext *context, unsigned int flags);
+CUresult cuCtxDetach(CUcontext context);
+
+static void rounds(const char *when)
+{
+    for (int round = 0; round < 4; round++) {
+        CUdeviceptr p;
+        unsigned word = 0;
+        OK(cuMemAlloc(&p, MIB));
+        OK(cuMemsetD32(p, 7, MIB / 4));
+        OK(cuMemcpyDtoH(&word, p, sizeof word));
+        EXPECT(word == 7);
+        OK(cuMemFree(p));
+    }
+    printf("%s: four rounds\n", when);
+}
+
+int main(void)
+{
+    for (int how = 0; how < 2; how++) {
+        CUcontext context = drv_context(), same = NULL;
+        CUdeviceptr held;
+        OK(cuMemAlloc(&held, MIB));
+        rounds("created");
+        OK(cuCtxAttach(&same, 0));
+        EXPECT(same == context);
+        rounds("attached");
+        OK(cuCtxDetach(context));
+        rounds("detached once");
+        OK(cuMemFree(held));
+        if (how == 0) {
+            OK(cuCtxDetach(context));
+        } else {
+            OK(cuCtxAttach(&same, 0));
+            OK(cuCtxDestroy(context));
+        }
+        SHOW(cuMemAlloc(&held, MIB));
+    }
+    return 0;
+}
