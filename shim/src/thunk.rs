@@ -3,9 +3,8 @@
 //! Each exported thunk has the slot of its row. Since one name can lead to several functions, a
 //! look-up that finds another one gets a spare thunk, by the *pointer* that was found.
 
+use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
 
 use crate::arch::{self, SPARES, SavedArguments};
 use crate::hooks;
@@ -19,32 +18,28 @@ const _: () = assert!(WATCHED.len() <= EXPORTS);
 /// The real functions of the exported thunks; 0 until the first call.
 static EXPORTED: [AtomicUsize; EXPORTS] = [const { AtomicUsize::new(0) }; EXPORTS];
 
-/// A spare thunk in use.
+/// A spare thunk. It is taken without a lock: a process may fork while another thread looks
+/// something up, and its child looks up too.
 struct Slot {
-    /// The function to jump to; 0 while free. Never changes once set.
-    real: AtomicUsize,
-    /// What to tell before. Set before `real`.
+    /// What to tell before; null while free. Never changes once set.
     watch: AtomicPtr<Watch>,
+    /// The function to jump to; 0 until it is set, after `watch` and before anybody gets the thunk.
+    real: AtomicUsize,
 }
 
 static SLOTS: [Slot; SPARES] =
-    [const { Slot { real: AtomicUsize::new(0), watch: AtomicPtr::new(std::ptr::null_mut()) } };
-        SPARES];
+    [const { Slot { watch: AtomicPtr::new(ptr::null_mut()), real: AtomicUsize::new(0) } }; SPARES];
 
-/// Held while a slot is taken.
-static TAKING: Mutex<()> = Mutex::new(());
-
-/// The thunk that tells `watch` and jumps to `real`; `real` itself if there are no more thunks.
+/// The thunk that tells `watch` and jumps to `real`; `real` itself if there are no more thunks. Two
+/// threads that ask for the same at the same time may get one each.
 pub fn around(real: usize, watch: &'static Watch) -> usize {
-    let _taking = TAKING.lock();
-    let watch = std::ptr::from_ref(watch).cast_mut();
+    let watch = ptr::from_ref(watch).cast_mut();
     for (index, slot) in SLOTS.iter().enumerate() {
-        let taken = slot.real.load(Ordering::Relaxed);
-        if taken == 0 {
-            slot.watch.store(watch, Ordering::Relaxed);
-            slot.real.store(real, Ordering::Release);
-        } else if taken != real || slot.watch.load(Ordering::Relaxed) != watch {
-            continue;
+        let free = ptr::null_mut();
+        match slot.watch.compare_exchange(free, watch, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => slot.real.store(real, Ordering::Release),
+            Err(taken) if taken == watch && slot.real.load(Ordering::Acquire) == real => {}
+            Err(_) => continue,
         }
         return arch::spare(index);
     }
