@@ -44,10 +44,11 @@ impl FileError {
         &self.path
     }
 
-    /// The system's error number, where a system call failed.
+    /// The system's error number, where a system call failed or would have.
     pub fn errno(&self) -> Option<i32> {
         match self.cause {
             Cause::System(errno) => Some(errno.raw_os_error()),
+            Cause::SizeLimit => Some(Errno::FBIG.raw_os_error()),
             _ => None,
         }
     }
