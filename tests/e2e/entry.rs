@@ -13,6 +13,7 @@ same! {
     python_ctypes: Victim::new("ctypes_driver.py"), ALL;
     get_proc_address: Victim::new("get_proc_address"), &["order:auto"];
     runtime_entry_point: Victim::new("entry_point"), ALL;
+    runtime_entry_point_of_its_own_version: Victim::new("entry_point_latest"), &["order:auto"];
     two_runtimes_in_one_process: Victim::new("two_runtimes"), ALL;
     another_preloaded_library_and_the_runtime:
         Victim::new("between_runtime").preload("between.so"), &["order:auto"];

@@ -35,20 +35,32 @@ fn one_warning_by_default() {
 /// SIGXFSZ, which the program ignores as a program with such a limit does).
 #[test]
 fn a_full_disk() {
-    fn tiny_files() -> std::io::Result<()> {
-        let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
-        // SAFETY: both calls are async-signal-safe and get valid arguments.
-        let failed = unsafe {
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-            libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit)
-        };
-        if failed == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-    }
-    let output = Victim::new("dlopen").before_exec(tiny_files).pooled("order:auto");
-    output.printed(&Victim::new("dlopen").bare().stdout);
+    let output = Victim::new("dlopen").before_exec(tiny_files).pooled("order:auto,interval:10ms");
+    one_warning(&output);
+    assert!(output.stderr.contains("no stats file: "), "{}", output.report());
     assert!(output.stats.is_none(), "half a file was put in place");
     let left: Vec<_> = output.files.iter().collect();
     assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// Files that a program asks for and does not get are counted, and told to the program alone.
+#[test]
+fn a_disk_that_is_full_for_a_while() {
+    let output = Victim::new("full_disk").pooled("order:auto");
+    output.printed("dumps fail, 3 counted\nthen one succeeds, 3 counted\n");
+    assert_eq!(output.stats().at("/reason"), "exit");
+    assert_eq!(output.stderr, "");
+}
+
+/// No file of the process can be longer than 64 bytes.
+fn tiny_files() -> std::io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+    // SAFETY: both calls are async-signal-safe and get valid arguments.
+    let failed = unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit)
+    };
+    if failed == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// The file is a whole one, replaced at once, and nobody else's to read.

@@ -33,6 +33,21 @@ fn an_allocation_that_needed_a_flush_is_counted() {
     assert_eq!(stats.sum("/num_ooms"), 1, "{:#}", stats.0);
 }
 
+/// What stays idle in spite of a flush is told with its reason: here the driver refuses to take the
+/// block back.
+#[test]
+fn what_a_flush_leaves_is_told() {
+    let victim = Victim::new("signal_read").env("SIMCUDA_FAULTS", "cuMemFree:1=999");
+    let mut running = victim.start_pooled("order:auto,backing:exact");
+    running.wait_for("ready").signal(libc::SIGUSR1);
+    let stats = running.wait_for_stats(|stats| stats.at("/reason") == "signal");
+    let flush = stats.at("/flushes/0");
+    assert_eq!(flush["released_bytes"], 0, "{flush:#}");
+    assert_eq!(flush["kept"][0]["bytes"], 64 << 20, "{flush:#}");
+    assert_eq!(flush["kept"][0]["reason"], "the driver refused to take it back", "{flush:#}");
+    running.finish().succeeded();
+}
+
 #[test]
 fn from_c() {
     Victim::new("flush").bare().printed("no cupool\n");

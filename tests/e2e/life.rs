@@ -7,6 +7,7 @@ use crate::{ALL, same};
 same! {
     freed_where_another_context_is_current: Victim::new("foreign_free"), ALL;
     contexts_destroyed_with_cached_blocks: Victim::new("context_destroy"), ALL;
+    a_context_is_attached_to_and_detached: Victim::new("context_attach"), ALL;
     contexts_come_and_go_in_threads: Victim::new("context_threads"), ALL;
     the_device_is_reset: Victim::new("device_reset"), ALL;
     the_primary_context_is_released: Victim::new("primary_release"), ALL;
@@ -26,6 +27,26 @@ fn each_process_has_its_own_stats_file() {
     let files = pooled.succeeded().files.iter().filter(|name| name.starts_with("stats-"));
     assert_eq!(files.count(), 2, "parent and exec'd child: {:?}", pooled.files);
     assert_eq!(pooled.stats().at("/reason"), "exit");
+}
+
+/// A context that is still in use after a detach keeps its pool.
+#[test]
+fn a_detach_that_is_not_the_last_ends_no_pool() {
+    let pooled = Victim::new("context_attach").pooled("order:auto");
+    // In each of two contexts two blocks are fresh: the one held all the time, and the rounds'.
+    let stats = pooled.succeeded().stats();
+    assert_eq!(stats.sum("/misses"), 4, "{:#}", stats.0);
+    assert_eq!(stats.sum("/hits"), 22, "{:#}", stats.0);
+}
+
+/// A look-up in a child does not wait for a thread that the child has not got. A race: one run need
+/// not meet it.
+#[test]
+fn forks_during_look_ups() {
+    let victim = Victim::new("fork_look_up");
+    for _ in 0..3 {
+        victim.pooled("order:auto").printed("300 children looked up\n");
+    }
 }
 
 /// A closed standard error is not somebody else's file, whatever there is to say.

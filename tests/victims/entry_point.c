@@ -1,7 +1,18 @@
-/* The driver's functions through cudaGetDriverEntryPointByVersion, next to the runtime's own. */
+/* The driver's functions through cudaGetDriverEntryPointByVersion, next to the runtime's own; with
+ * LATEST through the older cudaGetDriverEntryPoint, which takes the runtime's own version. */
 #include "rt.h"
 
 #include <cuda.h>
+
+static cudaError_t find(const char *name, void **function, unsigned long long flags,
+                        enum cudaDriverEntryPointQueryResult *found)
+{
+#ifdef LATEST
+    return cudaGetDriverEntryPoint(name, function, flags, found);
+#else
+    return cudaGetDriverEntryPointByVersion(name, function, 12000, flags, found);
+#endif
+}
 
 int main(void)
 {
@@ -9,13 +20,11 @@ int main(void)
     void *alloc = NULL, *release = NULL, *unknown = NULL;
     unsigned *ours = rt_alloc(MIB);
 
-    OK(cudaGetDriverEntryPointByVersion("cuMemAlloc", &alloc, 12000, cudaEnableDefault, &found));
+    OK(find("cuMemAlloc", &alloc, cudaEnableDefault, &found));
     EXPECT(found == cudaDriverEntryPointSuccess && alloc != NULL);
-    OK(cudaGetDriverEntryPointByVersion("cuMemFree", &release, 12000,
-                                        cudaEnablePerThreadDefaultStream, &found));
+    OK(find("cuMemFree", &release, cudaEnablePerThreadDefaultStream, &found));
     EXPECT(found == cudaDriverEntryPointSuccess && release != NULL);
-    OK(cudaGetDriverEntryPointByVersion("cuNoSuchThing", &unknown, 12000, cudaEnableDefault,
-                                        &found));
+    OK(find("cuNoSuchThing", &unknown, cudaEnableDefault, &found));
     printf("unknown name: found %d, %s\n", (int)found, unknown ? "a pointer" : "NULL");
 
     for (int round = 0; round < 20; round++) {
