@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::backing::{Arena, Backing, Exact, Token, round_up};
-use crate::config::{self, Options};
-use crate::driver::{Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Relaxed};
+use crate::backing::{Token, round_up};
+use crate::config::Options;
+use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
@@ -20,7 +20,12 @@ use table::{Found, Table};
 mod flush;
 mod grow;
 mod lifetimes;
+mod marks;
+mod queries;
+mod sharing;
 mod table;
+
+pub use queries::{Held, Resident};
 
 /// One in so many calls is timed: a look at the clock costs as much as a third of a hit. Odd, so
 /// that a thread which allocates and frees in turn has both of them timed.
@@ -45,10 +50,13 @@ pub struct Pools<D: Driver> {
     id: u32,
     table: Table<D>,
     blocks: PtrMap,
+    /// What is kept about the blocks that are marked there.
+    marks: marks::Marks,
     mode: ModeSwitch,
     captures: Captures,
     /// The wait for the fences placed since the last settling.
     debt: Debt,
+    sharing: sharing::Sharing,
     /// Threads that used CUDA.
     threads: AtomicU32,
     /// The first context that was in use, 0 for none.
@@ -84,8 +92,10 @@ impl<D: Driver> Pools<D> {
             id: INSTANCES.fetch_add(1, Ordering::Relaxed) + 1,
             table: Table::default(),
             blocks: PtrMap::default(),
+            marks: marks::Marks::default(),
             captures: Captures::default(),
             debt: Debt::default(),
+            sharing: sharing::Sharing::default(),
             threads: AtomicU32::new(0),
             first_context: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -141,7 +151,8 @@ impl<D: Driver> Pools<D> {
             pool.dispose(&self.driver, block.token)?;
             return self.driver.allocate(bytes);
         }
-        self.blocks.insert(block.ptr, Entry { pool: pool.number, token: block.token.0 });
+        self.blocks
+            .insert(block.ptr, Entry { pool: pool.number, token: block.token.0, marked: false });
         if let Some(started) = started {
             pool.count(|counters| counters.malloc_latency.record(nanoseconds(started)));
         }
@@ -165,6 +176,11 @@ impl<D: Driver> Pools<D> {
             Phase::Closed if !pool.backing().is_native() => return Ok(()),
             Phase::Closed => return pool.dispose(&self.driver, token).map(drop),
             Phase::Retired => return Ok(()),
+        }
+        if entry.marked
+            && let Some(done) = self.free_marked(&pool, ptr, entry)
+        {
+            return done;
         }
         let started = self.count_call();
         let mode = self.mode.mode();
@@ -240,16 +256,6 @@ impl<D: Driver> Pools<D> {
         self.driver.free(ptr)
     }
 
-    /// Start and requested size of the block that holds `ptr`; `None` if it is not ours.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`, as the driver's, where the program has no block any more but the pool has.
-    pub fn address_range(&self, ptr: DevicePtr) -> Option<Result<(DevicePtr, u64), DriverError>> {
-        let pools = self.table.all();
-        let pool = pools.iter().find(|pool| pool.backing().owns(ptr))?;
-        Some(pool.backing().find(ptr).ok_or(DriverError::NOT_FOUND))
-    }
-
     /// Idle bytes of all pools.
     pub fn idle_bytes(&self) -> u64 {
         self.table.all().iter().map(|pool| pool.idle()).sum()
@@ -265,10 +271,16 @@ impl<D: Driver> Pools<D> {
             self.sign(Sign::PageableAccess);
         }
         let budget = self.options.max_idle.of(facts.total_bytes);
-        let backing = self.choose_backing(device, &facts);
-        Ok(self
-            .table
-            .add(context, |number| Pool::new(number, context, device, facts, backing, budget)))
+        let mut backing = Some(self.choose_backing(device, &facts));
+        let found = self.table.add(context, |number| {
+            let backing = backing.take().expect("a pool is made once");
+            Pool::new(number, context, device, facts, backing, budget)
+        });
+        if let Some((unused, _)) = backing {
+            // Another thread has just made the pool: what this one has reserved goes back.
+            unused.end(&self.driver);
+        }
+        Ok(found)
     }
 
     /// The calling thread allocates or frees. Gives the time for one call in [`SAMPLE`].
@@ -288,22 +300,6 @@ impl<D: Driver> Pools<D> {
                 }
             }
         })
-    }
-
-    fn choose_backing(&self, device: Device, facts: &DeviceFacts) -> (Box<dyn Backing<D>>, String) {
-        let exact = |reason: &str| -> (Box<dyn Backing<D>>, String) {
-            (Box::new(Exact::new()), reason.to_owned())
-        };
-        if self.options.backing == config::Backing::Exact {
-            return exact("as configured");
-        }
-        let Some(vmm) = facts.vmm else {
-            return exact("the device or its driver has no virtual memory management");
-        };
-        match Arena::reserve(&self.driver, device, vmm, facts.total_bytes) {
-            Ok(arena) => (Box::new(arena), "the device has virtual memory management".to_owned()),
-            Err(error) => exact(&format!("no addresses could be reserved: {error}")),
-        }
     }
 
     /// The calling thread uses CUDA: the second one to do so is a sign.
@@ -326,6 +322,7 @@ impl<D: Driver> Pools<D> {
 
     /// `sign` was seen: `auto` goes over to `strict`, and what is owed is paid.
     pub fn sign(&self, sign: Sign) {
+        self.sharing.see(sign);
         if self.mode.see(sign) {
             tracing::info!("order is strict from now on: {}", sign.name());
         }

@@ -29,17 +29,23 @@ pub struct Entry {
     pub pool: u32,
     /// The block's token in that pool.
     pub token: u32,
+    /// More is kept about the block elsewhere.
+    pub marked: bool,
 }
+
+/// Set in the entry of a block that is marked. No process has so many pools.
+const MARKED: u64 = 1 << 63;
 
 impl Entry {
     const fn to_bits(self) -> u64 {
-        (self.pool as u64) << 32 | self.token as u64
+        let mark = if self.marked { MARKED } else { 0 };
+        mark | (self.pool as u64) << 32 | self.token as u64
     }
 
     const fn from_bits(bits: u64) -> Option<Self> {
-        match (bits >> 32) as u32 {
+        match ((bits & !MARKED) >> 32) as u32 {
             0 => None,
-            pool => Some(Self { pool, token: bits as u32 }),
+            pool => Some(Self { pool, token: bits as u32, marked: bits & MARKED != 0 }),
         }
     }
 }
@@ -103,6 +109,13 @@ impl PtrMap {
         slot.compare_exchange(bits, 0, Ordering::AcqRel, Ordering::Relaxed).ok().map(|_| entry)
     }
 
+    /// Marks what starts at `ptr`. Gives the entry as it was before.
+    pub fn mark(&self, ptr: DevicePtr) -> Option<Entry> {
+        let marked = |bits| Entry::from_bits(bits).map(|_| bits | MARKED);
+        let before = self.slot(ptr)?.fetch_update(Ordering::AcqRel, Ordering::Acquire, marked);
+        Entry::from_bits(before.ok()?)
+    }
+
     fn slot(&self, ptr: DevicePtr) -> Option<&AtomicU64> {
         if !Self::covers(ptr) {
             return None;
@@ -126,7 +139,7 @@ mod tests {
     use super::*;
 
     fn entry(token: u32) -> Entry {
-        Entry { pool: 1, token }
+        Entry { pool: 1, token, marked: false }
     }
 
     #[test]
@@ -151,6 +164,23 @@ mod tests {
         assert_eq!(map.take_of(DevicePtr(0x200), 2), None);
         assert_eq!(map.take_of(DevicePtr(0x200), 1), Some(entry(7)));
         assert_eq!(map.take_of(DevicePtr(0x200), 1), None);
+    }
+
+    #[test]
+    fn a_mark_lasts_until_the_entry_is_taken() {
+        let map = PtrMap::default();
+        let ptr = DevicePtr(0x200);
+        assert_eq!(map.mark(ptr), None, "nothing is there");
+        map.insert(ptr, entry(u32::MAX));
+        assert_eq!(map.mark(ptr), Some(entry(u32::MAX)));
+        let marked = Entry { marked: true, ..entry(u32::MAX) };
+        assert_eq!(map.mark(ptr), Some(marked), "marked before");
+        assert_eq!(map.take(ptr), Some(marked));
+        assert_eq!(map.take(ptr), None);
+        map.insert(ptr, marked);
+        assert_eq!(map.take_of(ptr, 1), Some(marked));
+        map.insert(ptr, entry(1));
+        assert_eq!(map.take(ptr), Some(entry(1)), "another block");
     }
 
     #[test]

@@ -6,10 +6,12 @@
 //! lock, since every change of theirs is a change of the books too.
 
 mod arena;
+mod choice;
 mod exact;
 mod sizes;
 
 pub use arena::{Arena, Policy};
+pub use choice::{Kind, Surroundings, choose, launcher, shares_memory, wants_native};
 pub use exact::Exact;
 pub use sizes::{GRANULE, round_up};
 
@@ -100,6 +102,11 @@ pub trait Backing<D: Driver>: Send + Sync {
         token: Token,
         free: &mut dyn FnMut(DevicePtr) -> Result<(), DriverError>,
     ) -> Result<u64, DriverError>;
+
+    /// Others than the program may reach the block, which it holds: once it is given, its memory goes
+    /// back to the driver and is handed out to nobody. A native block is disposed of instead by who
+    /// frees it.
+    fn pin(&self, _token: Token) {}
 
     /// Start and requested size of the block in the program's hands that holds `ptr`.
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;
