@@ -15,6 +15,7 @@ use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
 use crate::stats::{PoolSnapshot, Snapshot};
+use crate::trace::Recorder;
 use table::{Found, Table};
 
 mod flush;
@@ -22,6 +23,7 @@ mod grow;
 mod lifetimes;
 mod marks;
 mod queries;
+mod recording;
 mod sharing;
 mod table;
 
@@ -65,6 +67,8 @@ pub struct Pools<D: Driver> {
     retired: AtomicBool,
     retired_why: Mutex<String>,
     flushes: flush::History,
+    /// Where the program's calls are noted, if anywhere.
+    recorder: Option<Recorder>,
     /// What the ended contexts counted, one entry per device.
     ended: Mutex<Vec<PoolSnapshot>>,
 }
@@ -102,6 +106,7 @@ impl<D: Driver> Pools<D> {
             retired: AtomicBool::new(false),
             retired_why: Mutex::default(),
             flushes: flush::History::default(),
+            recorder: recording::recorder(&options.trace),
             ended: Mutex::default(),
         }
     }
@@ -153,6 +158,7 @@ impl<D: Driver> Pools<D> {
         }
         self.blocks
             .insert(block.ptr, Entry { pool: pool.number, token: block.token.0, marked: false });
+        self.note_allocated(block.ptr, bytes);
         if let Some(started) = started {
             pool.count(|counters| counters.malloc_latency.record(nanoseconds(started)));
         }
@@ -166,6 +172,7 @@ impl<D: Driver> Pools<D> {
     /// where the order in force waits.
     pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let Some(entry) = self.blocks.take(ptr) else { return self.free_unknown(ptr) };
+        self.note_freed(ptr);
         let token = Token(entry.token);
         let Some(pool) = self.table.of_number(entry.pool) else {
             return self.driver.free(ptr);
@@ -232,6 +239,7 @@ impl<D: Driver> Pools<D> {
             self.blocks.insert(ptr, entry);
             return self.free(ptr).map_or_else(DriverError::code, |()| 0);
         }
+        self.note_freed(ptr);
         let free = &mut |_| DriverError::check(call());
         match pool.backing().dispose(Token(entry.token), free) {
             Ok(_) => 0,

@@ -1,5 +1,5 @@
-//! The one thread of cupool. It serves the signal, and writes the stats file in intervals and at
-//! exit.
+//! The one thread of cupool. It serves the signal, and writes the stats file and the trace in
+//! intervals and at exit.
 //!
 //! It exists from the first use of CUDA until exit, is called `cupool`, and handles no signal.
 
@@ -14,7 +14,10 @@ use cupool::pools::Pools;
 use cupool::stats::FlushReason;
 
 use crate::driver::RealDriver;
-use crate::{dump, futex, signal, state};
+use crate::{dump, futex, notice, signal, state};
+
+/// How often the trace is written, where there is one: a killed program loses as much.
+const TRACE_PERIOD: Duration = Duration::from_secs(1);
 
 const NEVER: u32 = 0;
 const RUNS: u32 = 1;
@@ -47,6 +50,7 @@ pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io
 pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
     if STATE.load(Ordering::Acquire) == NEVER {
         dump::write_unasked(pools, "exit");
+        write_trace(pools);
         return;
     }
     signal::end();
@@ -56,6 +60,8 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
 fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
     let mut served = 0;
     let mut next = after(interval);
+    let trace_period = pools.records().then_some(TRACE_PERIOD);
+    let mut next_piece = after(trace_period);
     while !signal::ending() {
         // Read before serving: what comes meanwhile is served in the next round.
         let requests = signal::requests();
@@ -64,15 +70,30 @@ fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
             guarded(|| {
                 pools.flush(FlushReason::Signal);
                 dump::write_unasked(pools, "signal");
+                write_trace(pools);
             });
         } else if next.is_some_and(|due| due <= Instant::now()) {
             next = after(interval);
             guarded(|| dump::write_unasked(pools, "interval"));
+        } else if next_piece.is_some_and(|due| due <= Instant::now()) {
+            next_piece = after(trace_period);
+            guarded(|| write_trace(pools));
         } else {
+            let next = next.into_iter().chain(next_piece).min();
             signal::wait(served, next.map(|due| due.saturating_duration_since(Instant::now())));
         }
     }
-    guarded(|| dump::write_unasked(pools, "exit"));
+    guarded(|| {
+        dump::write_unasked(pools, "exit");
+        write_trace(pools);
+    });
+}
+
+/// Writes what was recorded since the last time. That nothing is recorded any more is told once.
+fn write_trace(pools: &Pools<RealDriver>) {
+    if let Err(error) = pools.flush_trace() {
+        notice::warn(&format_args!("no more trace: {error}"));
+    }
 }
 
 /// When `interval` from now is over; `None` if that is never.

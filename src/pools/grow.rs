@@ -76,7 +76,9 @@ impl<D: Driver> Pools<D> {
     /// has something else: that may already be another pool's.
     pub(super) fn strike(&self, number: u32, stale: Vec<DevicePtr>) {
         for ptr in stale {
-            self.blocks.take_of(ptr, number);
+            if self.blocks.take_of(ptr, number).is_some() {
+                self.note_freed(ptr);
+            }
         }
     }
 }

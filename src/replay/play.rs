@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::costs;
 use super::figures::Figures;
 use super::model::{Call, ModelDriver};
-use crate::config::Options;
+use crate::config::{Options, TraceFile};
 use crate::driver::DevicePtr;
 use crate::pools::Pools;
 use crate::trace::{Action, Trace};
@@ -41,7 +41,9 @@ struct Requests {
 
 /// Plays `trace` through new pools on a modelled driver. `name` is what the figures call it.
 pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
-    let pools = Pools::new(ModelDriver::new(settings.lag, settings.audit), &settings.options);
+    // A replay that recorded itself would be nobody's program.
+    let options = Options { trace: TraceFile::Off, ..settings.options.clone() };
+    let pools = Pools::new(ModelDriver::new(settings.lag, settings.audit), &options);
     // The block of each allocation, while the program holds it.
     let mut held: Vec<Option<(DevicePtr, u64)>> = Vec::with_capacity(trace.allocations as usize);
     let mut requests = Requests::default();
