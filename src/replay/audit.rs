@@ -51,8 +51,9 @@ impl Audit {
         self.live.insert(start, end);
     }
 
-    /// The program is about to give a block back.
-    pub(super) fn freed(&mut self, ptr: DevicePtr, when: Moment) {
+    /// The program is about to give a block back. `done` tells what the device has finished.
+    pub(super) fn freed(&mut self, ptr: DevicePtr, when: Moment, done: impl Fn(Moment) -> bool) {
+        self.forget(done);
         if let Some(end) = self.live.remove(&ptr.0) {
             self.freed.push_back(Freed { start: ptr.0, end, when });
         }
@@ -73,9 +74,7 @@ impl Audit {
         done: impl Fn(Moment) -> bool,
     ) {
         let end = start + bytes;
-        while self.freed.front().is_some_and(|freed| done(freed.when)) {
-            self.freed.pop_front();
-        }
+        self.forget(&done);
         if let Some(live) = self.live_in(start, end) {
             self.violation(now, format!("{name} of {start:#x} takes the live block {live:#x}"));
         }
@@ -87,6 +86,13 @@ impl Audit {
     /// What was found.
     pub(super) fn violations(&self) -> &[String] {
         &self.violations
+    }
+
+    /// What the device has finished can be reused in any way.
+    fn forget(&mut self, done: impl Fn(Moment) -> bool) {
+        while self.freed.front().is_some_and(|freed| done(freed.when)) {
+            self.freed.pop_front();
+        }
     }
 
     /// The last live block that reaches into a range.
@@ -123,10 +129,10 @@ mod tests {
         let found = audit_of(|audit| {
             audit.allocated(DevicePtr(0x1000), 0x1000, true, at(1));
             audit.allocated(DevicePtr(0x2000), 0x1000, true, at(2));
-            audit.freed(DevicePtr(0x1000), at(3));
+            audit.freed(DevicePtr(0x1000), at(3), |_| false);
             audit.ordered(3);
             audit.allocated(DevicePtr(0x1000), 0x800, true, at(4));
-            audit.freed(DevicePtr(0x1000), at(5));
+            audit.freed(DevicePtr(0x1000), at(5), |_| false);
             audit.taken_away("cuMemUnmap", 0x1000, 0x1000, at(6), |_| true);
             // Nothing orders what is there anew.
             audit.allocated(DevicePtr(0x1000), 0x1000, true, at(7));
@@ -146,7 +152,7 @@ mod tests {
             ),
             ("overlaps", |audit| audit.allocated(DevicePtr(0x1800), 0x1000, true, at(2))),
             ("without a fence", |audit| {
-                audit.freed(DevicePtr(0x1000), at(2));
+                audit.freed(DevicePtr(0x1000), at(2), |_| false);
                 audit.ordered(1);
                 audit.allocated(DevicePtr(0x1800), 8, true, at(3));
             }),
@@ -154,7 +160,7 @@ mod tests {
                 audit.taken_away("cuMemUnmap", 0, 0x1001, at(2), |_| true);
             }),
             ("may touch it", |audit| {
-                audit.freed(DevicePtr(0x1000), at(2));
+                audit.freed(DevicePtr(0x1000), at(2), |_| false);
                 audit.ordered(2);
                 audit.taken_away("cuMemUnmap", 0x1fff, 1, at(3), |moment| moment.call < 2);
             }),

@@ -170,7 +170,7 @@ impl ModelDriver {
     /// The program is about to give a block back.
     pub(super) fn given_back(&self, ptr: DevicePtr) {
         if let Some(audit) = &self.audit {
-            audit.lock().freed(ptr, self.now.load());
+            audit.lock().freed(ptr, self.now.load(), |moment| self.done(moment));
         }
     }
 
