@@ -83,6 +83,7 @@ impl Build {
         }
         let release = self.preload.join("release");
         export("CUPOOL_LIBRARY", &release.join("libcupool.so"));
+        export("CUPOOL_COMMAND", &release.join("cupool"));
         export("SIMCUDA_DIR", &self.sim());
         export("VICTIMS_DIR", &self.out.join("victims"));
         export("VICTIMS_SOURCE", &self.tests.join("victims"));
@@ -94,12 +95,19 @@ impl Build {
         self.out.join("sim")
     }
 
-    /// `libcupool.so` and the simulated driver, as a user would build them.
+    /// `libcupool.so`, the simulated driver and the command, as a user would build them.
     fn cargo(&self) -> Result<()> {
+        self.build(&["-p", "cupool-shim", "-p", "simcuda"])?;
+        // By itself: built together, the library would get what only the command needs.
+        self.build(&["-p", "cupool", "--bin", "cupool"])
+    }
+
+    fn build(&self, what: &[&str]) -> Result<()> {
         let mut cargo = Command::new(env!("CARGO"));
         cargo
             .current_dir(self.tests.join(".."))
-            .args(["build", "--quiet", "--release", "-p", "cupool-shim", "-p", "simcuda"])
+            .args(["build", "--quiet", "--release"])
+            .args(what)
             .arg("--target-dir")
             .arg(&self.preload);
         for (name, _) in env::vars_os() {
@@ -107,7 +115,7 @@ impl Build {
                 cargo.env_remove(name);
             }
         }
-        run(&mut cargo).map_err(|error| format!("building libcupool.so and simcuda: {error}"))
+        run(&mut cargo).map_err(|error| format!("building {}: {error}", what.join(" ")))
     }
 
     /// Lays out `sim/` like a CUDA installation's library directory.

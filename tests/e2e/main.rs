@@ -17,6 +17,7 @@ mod signals;
 mod signs;
 mod stats;
 mod symbols;
+mod traces;
 
 use cupool_tests::{Victim, assert_same};
 

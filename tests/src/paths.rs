@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 
 /// The library under test.
 pub const LIBCUPOOL: &str = env!("CUPOOL_LIBRARY");
+/// The command `cupool`; the library under test stands beside it.
+pub const COMMAND: &str = env!("CUPOOL_COMMAND");
 /// Directory of the simulated `libcuda.so.1` and `libcudart.so.13`.
 pub const SIMCUDA_DIR: &str = env!("SIMCUDA_DIR");
 /// Directory of the compiled victims.
