@@ -1,5 +1,5 @@
 /* Attaches to a context that it has created: the context ends with the second detach, or at once
- * with its destruction. */
+ * with its destruction. Then again, since a new context may have the handle of one that ended. */
 #include "drv.h"
 
 CUresult cuCtxAttach(CUcontext *context, unsigned int flags);
@@ -21,7 +21,7 @@ static void rounds(const char *when)
 
 int main(void)
 {
-    for (int how = 0; how < 2; how++) {
+    for (int round = 0; round < 4; round++) {
         CUcontext context = drv_context(), same = NULL;
         CUdeviceptr held;
         OK(cuMemAlloc(&held, MIB));
@@ -32,7 +32,7 @@ int main(void)
         OK(cuCtxDetach(context));
         rounds("detached once");
         OK(cuMemFree(held));
-        if (how == 0) {
+        if (round % 2 == 0) {
             OK(cuCtxDetach(context));
         } else {
             OK(cuCtxAttach(&same, 0));
