@@ -23,6 +23,8 @@ pub mod driver;
 mod fake;
 pub mod files;
 pub mod log;
+#[cfg(all(test, not(miri)))]
+mod model;
 pub mod order;
 pub mod pool;
 pub mod pools;
@@ -30,4 +32,5 @@ pub mod ptrmap;
 pub mod replay;
 pub mod report;
 pub mod stats;
+mod sync;
 pub mod trace;

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::capture::Captures;
+use super::turn::Turn;
 use crate::driver::{Context, Current, Driver, DriverError, Event, Relaxed};
 
 /// The number of the fence that orders a freed block.
@@ -39,18 +40,26 @@ pub enum Ordered {
     Captured,
 }
 
+/// Why a thread placed no fence.
+enum NotPlaced {
+    Captured,
+    Failed(DriverError),
+}
+
+impl From<DriverError> for NotPlaced {
+    fn from(error: DriverError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Events in the ring. More only refine which of several outstanding fences has completed.
 const RING: u64 = 64;
 
 /// The fences of one context, numbered from 1.
 pub struct Fences {
     context: Context,
-    /// Held while a fence is placed, that is during driver calls that do not wait for the device. A
-    /// thread that finds it taken needs the *next* fence in any case, so it would wait for the one
-    /// under way with or without it.
-    turn: Mutex<()>,
-    begun: AtomicU64,
-    placed: AtomicU64,
+    /// Held while a fence is placed, that is during driver calls that do not wait for the device.
+    turn: Turn,
     completed: AtomicU64,
     /// Fence *n* uses event *n* mod `RING`; made with the first fence.
     ring: OnceLock<Vec<Event>>,
@@ -63,9 +72,7 @@ impl Fences {
     pub fn new(context: Context) -> Self {
         Self {
             context,
-            turn: Mutex::new(()),
-            begun: AtomicU64::new(0),
-            placed: AtomicU64::new(0),
+            turn: Turn::default(),
             completed: AtomicU64::new(0),
             ring: OnceLock::new(),
             spare: Mutex::new(Vec::new()),
@@ -74,12 +81,12 @@ impl Fences {
 
     /// The stamp of a block freed now without a fence.
     pub fn next(&self) -> Stamp {
-        Stamp(self.begun.load(Ordering::Acquire) + 1)
+        Stamp(self.turn.begun() + 1)
     }
 
     /// The last fence in place.
     pub fn placed(&self) -> Stamp {
-        Stamp(self.placed.load(Ordering::Acquire))
+        Stamp(self.turn.placed())
     }
 
     /// The last fence that the host knows to have completed.
@@ -89,7 +96,7 @@ impl Fences {
 
     /// Fences placed since the start.
     pub fn count(&self) -> u64 {
-        self.placed.load(Ordering::Relaxed)
+        self.turn.placed()
     }
 
     /// Returns once a fence that began after this call did is in place. Threads that call at the
@@ -102,34 +109,21 @@ impl Fences {
         driver: &D,
         captures: &Captures,
     ) -> Result<Ordered, DriverError> {
-        let needed = self.next();
-        let _turn = self.turn.lock();
-        if self.placed() >= needed {
-            return Ok(Ordered::Yes(needed));
-        }
-        if captures.any() {
-            return Ok(Ordered::Captured);
-        }
-        let ring = self.ring(driver)?;
-        let number = self.begun.load(Ordering::Relaxed) + 1;
-        let event = ring[(number % RING) as usize];
-        // A thread whose work this fence misses submitted it after the record, so it has seen what
-        // was written before the record.
-        self.begun.store(number, Ordering::Release);
-        let result = driver
-            .record_context(self.context, event)
-            .and_then(|()| driver.context_waits(self.context, event));
-        match result {
-            Ok(()) => {
-                self.placed.store(number, Ordering::Release);
-                Ok(Ordered::Yes(Stamp(number)))
+        let placed = self.turn.share(|held| {
+            if captures.any() {
+                return Err(NotPlaced::Captured);
             }
-            Err(error) => {
-                // Blocks stamped meanwhile wait for a fence that is still to come, under the
-                // same number.
-                self.begun.store(number - 1, Ordering::Release);
-                Err(error)
-            }
+            let ring = self.ring(driver)?;
+            let fence = held.begin();
+            let event = ring[(fence.number() % RING) as usize];
+            driver.record_context(self.context, event)?;
+            driver.context_waits(self.context, event)?;
+            Ok(fence.placed())
+        });
+        match placed {
+            Ok(number) => Ok(Ordered::Yes(Stamp(number))),
+            Err(NotPlaced::Captured) => Ok(Ordered::Captured),
+            Err(NotPlaced::Failed(error)) => Err(error),
         }
     }
 
@@ -146,7 +140,7 @@ impl Fences {
         if !driver.has_context_events() {
             // Without context events there is nothing but the synchronisation itself, which a capture
             // that begins meanwhile has to wait for.
-            let _turn = self.turn.lock();
+            let _turn = self.turn.hold();
             if captures.any() {
                 return Ok(Ordered::Captured);
             }
@@ -188,7 +182,7 @@ impl Fences {
             }
         };
         let recorded = {
-            let _turn = self.turn.lock();
+            let _turn = self.turn.hold();
             (!captures.any()).then(|| driver.record_context(self.context, event))
         };
         if let Some(Ok(())) = recorded {
@@ -201,7 +195,7 @@ impl Fences {
     /// Returns once every fence that began before this call is in place. After a capture was
     /// [announced](Captures::announce), whatever comes later sees it.
     pub fn pass(&self) {
-        drop(self.turn.lock());
+        drop(self.turn.hold());
     }
 
     /// Takes back an event of [`mark`](Self::mark).

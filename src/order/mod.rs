@@ -10,9 +10,12 @@ mod debt;
 mod fence;
 mod mode;
 mod sign;
+mod turn;
 
 pub use capture::Captures;
 pub use debt::Debt;
 pub use fence::{Fences, Ordered, Stamp};
 pub use mode::{Mode, ModeSwitch};
 pub use sign::Sign;
+
+use crate::sync;
