@@ -1,8 +1,9 @@
 //! `cupool record` and `cupool replay`, and what the pool makes of the recorded traces.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cupool_tests::{COMMAND, Output, Victim};
+use cupool_tests::{COMMAND, HAVE_CXX, Output, VICTIMS_DIR, Victim};
 use serde_json::Value;
 
 /// `tests/traces/NAME.trace.gz`
@@ -11,7 +12,7 @@ fn recorded(name: &str) -> PathBuf {
 }
 
 fn command(arguments: &[&str]) -> Victim {
-    arguments.iter().fold(Victim::program(COMMAND), Victim::arg)
+    Victim::program(COMMAND).args(arguments)
 }
 
 /// The figures of a replay, a line of JSON for each trace.
@@ -23,8 +24,7 @@ fn figures(output: &Output) -> Vec<Value> {
 
 #[track_caller]
 fn replayed(arguments: &[&str], trace: &Path) -> Value {
-    let output = command(&["replay", "--json", "--audit"]);
-    let output = arguments.iter().fold(output, Victim::arg).arg(trace).bare();
+    let output = command(&["replay", "--json", "--audit"]).args(arguments).arg(trace).bare();
     figures(&output).pop().expect("one line")
 }
 
@@ -132,4 +132,134 @@ fn a_call_that_cannot_be_understood_has_its_status() {
         assert_eq!(output.code, Some(2), "{}", output.report());
         assert!(!output.stderr.is_empty(), "{}", output.report());
     }
+}
+
+/// Runs a victim under `cupool record`, with these options of the command.
+fn record(options: &[&str], victim: &str) -> Victim {
+    command(&["record"])
+        .args(options)
+        .env("CUPOOL_CONF", "order:fence,stats:stats-%p.json")
+        .arg("--")
+        .arg(Path::new(VICTIMS_DIR).join(victim))
+}
+
+/// The one file of a run whose name ends like this.
+#[track_caller]
+fn file(output: &Output, end: &str) -> PathBuf {
+    let mut files = output.files.iter().filter(|name| name.ends_with(end));
+    let file = files.next().unwrap_or_else(|| panic!("no *{end}\n{}", output.report()));
+    assert_eq!(files.next(), None, "{}", output.report());
+    output.directory.path().join(file)
+}
+
+/// What a program did is in the trace, to the byte, and the program did as ever.
+#[test]
+fn what_is_recorded_can_be_replayed() {
+    for (options, end) in
+        [(&["-o", "x.trace"][..], "x.trace"), (&["-o", "x.gz"], "x.gz"), (&[], ".trace.gz")]
+    {
+        let output = record(options, "dlopen").bare();
+        assert_eq!(output.succeeded().stdout, Victim::new("dlopen").bare().stdout);
+        assert_eq!(output.stderr, "");
+        // Fifty blocks of 2 MiB, one at a time, all freed.
+        let figures = replayed(&[], &file(&output, end));
+        assert_eq!((&figures["allocations"], &figures["frees"]), (&50.into(), &50.into()));
+        assert_eq!(figures["requested_peak_bytes"], 2 << 20);
+        // The options that were there before hold too.
+        file(&output, ".json");
+    }
+}
+
+#[test]
+fn many_threads_are_recorded_in_their_order() {
+    if !HAVE_CXX {
+        return;
+    }
+    let output = record(&["-o", "x.trace"], "threads").bare();
+    let path = file(output.succeeded(), "x.trace");
+    let text = std::fs::read_to_string(&path).expect("the trace");
+    let thread = |line: &str| line.split(' ').nth_back(1).map(str::to_owned);
+    let threads: BTreeSet<_> = text.lines().filter_map(thread).collect();
+    assert!(threads.len() >= 16, "{threads:?}");
+    // A block that one thread frees and another gets at once would be live twice.
+    assert_eq!(replayed(&[], &path)["failed"], 0);
+}
+
+/// A child that only was forked writes nothing into its parent's trace; one that runs a program of
+/// its own writes its own.
+#[test]
+fn every_process_has_a_trace_of_its_own() {
+    let output = record(&[], "forks").bare();
+    let traces = || output.files.iter().filter(|name| name.ends_with(".trace.gz"));
+    assert_eq!(traces().count(), 2, "{}", output.report());
+    for name in traces() {
+        let figures = replayed(&[], &output.directory.path().join(name));
+        assert!(number(&figures, "allocations") >= 10.0, "{name}");
+    }
+}
+
+/// The second process finds the file of the first and leaves it alone.
+#[test]
+fn two_processes_never_share_a_trace() {
+    let output = record(&["-o", "x.trace"], "forks").bare();
+    assert_eq!(output.code, Some(0), "{}", output.report());
+    let told = output.stderr.lines().filter(|line| line.contains("no more trace")).count();
+    assert_eq!(told, 1, "{}", output.report());
+    assert_eq!(replayed(&[], &file(&output, "x.trace"))["failed"], 0);
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_disturbs_nobody() {
+    for (name, limit) in [("missing/x.trace", None), ("x.trace", Some(tiny_files as fn() -> _))] {
+        let mut victim = record(&["-o", name], "dlopen").env("CUPOOL_CONF", "stats:none");
+        if let Some(limit) = limit {
+            victim = victim.before_exec(limit);
+        }
+        let output = victim.bare();
+        output.succeeded().printed("sum 1225, 0 versioned\n");
+        assert_eq!(output.stderr.lines().count(), 1, "{}", output.report());
+        assert!(output.stderr.contains("no more trace: "), "{}", output.report());
+    }
+}
+
+/// Files of this process end at 100 bytes.
+fn tiny_files() -> std::io::Result<()> {
+    let limit = libc::rlimit { rlim_cur: 100, rlim_max: 100 };
+    // SAFETY: the limit is a local.
+    match unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+#[test]
+fn what_a_program_had_preloaded_stays() {
+    let output = record(&["-o", "x.trace"], "ompt_main").preload("ompt.so").bare();
+    let natively = Victim::new("ompt_main").preload("ompt.so").bare();
+    assert_eq!(output.succeeded().stdout, natively.stdout);
+}
+
+/// The program's status is the command's; failures before it have a wrapper's.
+#[test]
+fn record_has_the_status_of_a_wrapper() {
+    let status = |arguments: &[&str]| command(&["record"]).args(arguments).bare().code;
+    assert_eq!(status(&["--", "sh", "-c", "exit 7"]), Some(7));
+    assert_eq!(status(&["--lib", "/nonexistent.so", "--", "true"]), Some(125));
+    assert_eq!(status(&["-o", "a,b", "--", "true"]), Some(125));
+    assert_eq!(status(&["--conf", "no_such_key:1", "--", "true"]), Some(125));
+    assert_eq!(status(&["--", "/etc/passwd"]), Some(126));
+    assert_eq!(status(&["--", "/nonexistent"]), Some(127));
+    assert_eq!(status(&[]), Some(2), "no program is a mistake in the call");
+}
+
+#[test]
+fn a_file_is_only_replaced_if_asked() {
+    let script = format!(
+        "echo precious >x.trace; '{COMMAND}' record -o x.trace -- true; echo $?; cat x.trace; \
+         '{COMMAND}' record -f -o x.trace -- '{VICTIMS_DIR}/dlopen'; head -c 1 x.trace"
+    );
+    let output = Victim::program("sh").arg("-c").arg(script).env("CUPOOL_CONF", "stats:none");
+    let output = output.bare();
+    output.succeeded().printed("125\nprecious\nsum 1225, 0 versioned\na");
+    assert!(output.stderr.contains("--force"), "{}", output.report());
 }

@@ -56,6 +56,11 @@ impl Victim {
         self
     }
 
+    /// Adds several.
+    pub fn args(self, arguments: &[&str]) -> Victim {
+        arguments.iter().fold(self, Victim::arg)
+    }
+
     /// Sets an environment variable, after everything else that this library sets.
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Victim {
         self.variables.push((name.into(), value.as_ref().to_owned()));
