@@ -1,6 +1,6 @@
 //! Which object supplies which symbol, and what the library exports and needs.
 
-use cupool_tests::{Elf, LIBCUPOOL, Victim};
+use cupool_tests::{Elf, LIBCUPOOL, Victim, assert_same};
 
 /// Ways and names of `who.c` for which cupool must be found instead of the driver.
 const SUBSTITUTED: &[&str] = &[
@@ -33,6 +33,15 @@ fn each_symbol_comes_from_the_right_object() {
         }
     }
     assert_eq!(found, SUBSTITUTED.len(), "{}", pooled.report());
+}
+
+/// A look-up that fails says what it says without us.
+#[test]
+fn failed_look_ups_are_told_alike() {
+    let victim = Victim::new("look_up_errors");
+    let pooled = victim.pooled("order:auto");
+    assert_same(&victim.bare(), &pooled);
+    assert!(pooled.stdout.contains("undefined symbol: cuMemAlloc_v9\n"), "{}", pooled.report());
 }
 
 /// The library runs on every machine: it needs libc and its companions, no CUDA library.

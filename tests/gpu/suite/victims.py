@@ -47,7 +47,8 @@ SUBSTITUTED = {
     for way, version in (("linked", "_v2"), ("handle", "_v2"), ("default", "_v2"), ("query", ""))
 }
 # These allocate nothing through today's entry points.
-PAST_THE_POOL = ("unsuffixed", "ompt_main", "who", "cancel", "fork_look_up")
+PAST_THE_POOL = ("unsuffixed", "ompt_main", "who", "cancel", "fork_look_up",
+                 "look_up_errors")
 # These use cupool where it is there, so that bare and pooled differ.
 POOLED_OUTPUT = {
     "example": f"{127 << 20} bytes reserved, {127 << 20} of them idle\n"
