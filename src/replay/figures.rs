@@ -33,7 +33,9 @@ pub struct Figures {
     pub requested_peak_bytes: u64,
     /// The most that was taken from the device at any time.
     pub reserved_peak_bytes: u64,
-    /// The one over the other; 0 if nothing was requested.
+    /// The most that the program's blocks took at any time, as the pool rounds them.
+    pub allocated_peak_bytes: u64,
+    /// Reserved over requested; 0 if nothing was requested.
     pub reserved_over_requested: f64,
     /// Allocations served without the driver.
     pub hits: u64,

@@ -91,6 +91,7 @@ pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
         live_at_end: held.iter().flatten().count() as u64,
         requested_peak_bytes: requests.peak_bytes,
         reserved_peak_bytes,
+        allocated_peak_bytes: pool.map_or(0, |pool| pool.counters.allocated_bytes.peak),
         reserved_over_requested: match requests.peak_bytes {
             0 => 0.0,
             requested => reserved_peak_bytes as f64 / requested as f64,
