@@ -1,6 +1,6 @@
 //! The real driver.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_int, c_uint, c_void};
 
 use cupool::driver::{
     Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Memory, Stream, Vmm,
@@ -8,7 +8,7 @@ use cupool::driver::{
 use once_cell::race::OnceBox;
 
 use crate::cancel::Uncancelled;
-use crate::ffi::{AccessDescription, AllocationProperties, Functions, Location};
+use crate::ffi::{AccessDescription, AllocationProperties, Functions, Location, Status};
 use crate::libcuda;
 
 /// `CU_EVENT_DISABLE_TIMING`
@@ -58,6 +58,34 @@ pub fn is_managed(pointer: u64) -> bool {
     // SAFETY: what is to be written can be, and the driver checks the pointer.
     let status = unsafe { ask((&raw mut managed).cast(), IS_MANAGED, pointer) };
     status == 0 && managed != 0
+}
+
+/// An address where no allocation can be.
+const NOWHERE: u64 = 1;
+
+/// What `cuPointerGetAttribute` answers where nothing is, as for memory that has been freed.
+///
+/// # Safety
+/// `data` is null or can hold the attribute.
+pub unsafe fn attribute_of_nothing(data: *mut c_void, attribute: c_int) -> Status {
+    let ask = functions().and_then(|functions| functions.cuPointerGetAttribute);
+    // SAFETY: as the caller says, and the driver checks the pointer.
+    ask.map_or(DriverError::INVALID_VALUE.code(), |ask| unsafe { ask(data, attribute, NOWHERE) })
+}
+
+/// The same for `cuPointerGetAttributes`.
+///
+/// # Safety
+/// `attributes` points to `count` attributes, `data` to as many places for them.
+pub unsafe fn attributes_of_nothing(
+    count: c_uint,
+    attributes: *const c_int,
+    data: *const *mut c_void,
+) -> Status {
+    let ask = functions().and_then(|functions| functions.cuPointerGetAttributes);
+    let Some(ask) = ask else { return DriverError::INVALID_VALUE.code() };
+    // SAFETY: as above.
+    unsafe { ask(count, attributes, data, NOWHERE) }
 }
 
 /// Whether `device` has a primary context now.

@@ -99,6 +99,7 @@ functions! {
     cuThreadExchangeStreamCaptureMode: fn(*mut c_int), optional;
     cuStreamIsCapturing: fn(usize, *mut c_int), optional;
     cuPointerGetAttribute: fn(*mut c_void, c_int, u64), optional;
+    cuPointerGetAttributes: fn(c_uint, *const c_int, *const *mut c_void, u64), optional;
     cuMemGetAllocationGranularity: fn(*mut usize, *const AllocationProperties, c_uint), optional;
     cuMemAddressReserve: fn(*mut u64, usize, usize, u64, u64), optional;
     cuMemAddressFree: fn(u64, usize), optional;

@@ -30,6 +30,7 @@ mod object;
 mod predicate;
 mod signal;
 mod state;
+mod surroundings;
 mod table;
 mod thunk;
 mod worker;

@@ -111,26 +111,3 @@ by_position! {
 pub unsafe fn capturing(_: &SavedArguments) -> bool {
     capture::OPEN.load(Ordering::Relaxed) > 0
 }
-
-/// `CU_POINTER_ATTRIBUTE_P2P_TOKENS`
-const P2P_TOKENS: u32 = 5;
-/// `CU_POINTER_ATTRIBUTE_SYNC_MEMOPS`
-const SYNC_MEMOPS: u32 = 6;
-
-/// `cuPointerSetAttribute(value, attribute, pointer)`
-pub unsafe fn sets_sync_memops(arguments: &SavedArguments) -> bool {
-    arguments[1] as u32 == SYNC_MEMOPS
-}
-
-/// `cuPointerGetAttribute(data, attribute, pointer)`
-pub unsafe fn asks_p2p_token(arguments: &SavedArguments) -> bool {
-    arguments[1] as u32 == P2P_TOKENS
-}
-
-/// `cuPointerGetAttributes(count, attributes, data, pointer)`
-pub unsafe fn asks_p2p_token_among(arguments: &SavedArguments) -> bool {
-    let (count, attributes) = (u64::from(arguments[0] as u32), arguments[1]);
-    // SAFETY: the call passes `count` attributes.
-    attributes != 0
-        && (0..count).any(|index| unsafe { field(attributes + 4 * index, 0) } == Some(P2P_TOKENS))
-}

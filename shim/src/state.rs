@@ -22,7 +22,7 @@ use cupool::pools::Pools;
 
 use crate::cancel::Uncancelled;
 use crate::driver::RealDriver;
-use crate::{futex, life};
+use crate::{futex, life, surroundings};
 
 const INERT: u32 = 0;
 const STARTING: u32 = 1;
@@ -103,7 +103,7 @@ fn make(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<Real
         return None;
     }
     let options = life::begin();
-    let pools = Box::into_raw(Box::new(Pools::new(driver, options)));
+    let pools = Box::into_raw(Box::new(Pools::new(driver, options).among(surroundings::look)));
     // A thread that gave up waiting has gone to the driver, and pools that missed one call are
     // pools that are wrong: then there are none.
     PHASE.compare_exchange(STARTING, ACTIVE, Ordering::AcqRel, Ordering::Relaxed).ok()?;

@@ -211,12 +211,11 @@ watched! {
         cuMemcpyWithAttributesAsync_ptsz, cuMemcpy3DWithAttributesAsync,
         cuMemcpy3DWithAttributesAsync_ptsz, cuFabricCpyBatchAsync, cuFabricCpyBatchAsync_ptsz;
 
-    always(Ipc) => cuIpcGetMemHandle, cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2,
+    always(Ipc) => cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2,
         cuIpcGetEventHandle, cuIpcOpenEventHandle, cuLogicalEndpointCreate, cuLogicalEndpointImport;
     always(ShareableHandle) => cuMemExportToShareableHandle, cuMemImportFromShareableHandle,
         cuMemPoolExportToShareableHandle, cuMemPoolImportFromShareableHandle,
         cuMemPoolExportPointer, cuMemPoolImportPointer;
-    always(DmaBuf) => cuMemGetHandleForAddressRange;
     always(ExternalMemory) => cuImportExternalMemory;
     always(ExternalSemaphore) => cuImportExternalSemaphore, cuSignalExternalSemaphoresAsync,
         cuSignalExternalSemaphoresAsync_ptsz, cuWaitExternalSemaphoresAsync,
@@ -237,9 +236,6 @@ watched! {
         cuEGLStreamProducerConnect, cuEGLStreamProducerPresentFrame,
         cuEGLStreamProducerReturnFrame, cuEventCreateFromEGLSync;
 
-    when(predicate::sets_sync_memops, SyncMemops) => cuPointerSetAttribute since 6000;
-    when(predicate::asks_p2p_token, P2pToken) => cuPointerGetAttribute since 4000;
-    when(predicate::asks_p2p_token_among, P2pToken) => cuPointerGetAttributes since 7000;
     always(P2pToken) => cuFlushGPUDirectRDMAWrites;
 
     always(StreamWaitValue) => cuStreamWaitValue32, cuStreamWaitValue32_ptsz,

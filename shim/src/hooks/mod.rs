@@ -8,11 +8,12 @@ mod context;
 mod global;
 mod lookup;
 mod memory;
+mod pointer;
 mod real;
 pub mod reclaim;
 
 use std::cell::Cell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use cupool::order::Sign;
@@ -163,6 +164,20 @@ hooks! { ROWS of What::Hook;
     cuMemFreeAsync_ptsz since 11020 (ptr: u64, stream: usize) = memory::free_in_stream(ptr);
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)
         = memory::address_range(base, size, ptr);
+
+    cuPointerGetAttribute since 4000 (data: *mut c_void, attribute: c_int, ptr: u64)
+        = pointer::attribute(data, attribute, ptr);
+    cuPointerGetAttributes since 7000
+        (count: c_uint, attributes: *const c_int, data: *const *mut c_void, ptr: u64)
+        = pointer::attributes(count, attributes, data, ptr);
+    cuPointerSetAttribute since 6000 (value: *const c_void, attribute: c_int, ptr: u64)
+        = pointer::set_attribute(attribute, ptr);
+    cuIpcGetMemHandle since 4010 (handle: *mut c_void, ptr: u64) = pointer::ipc_handle(ptr);
+    cuMemRetainAllocationHandle since 11000 (handle: *mut u64, ptr: *const c_void)
+        = pointer::retain_handle(ptr as u64);
+    cuMemGetHandleForAddressRange since 11070
+        (handle: *mut c_void, ptr: u64, bytes: usize, kind: c_int, flags: u64)
+        = pointer::range_handle(ptr, bytes);
 
     cuModuleGetGlobal_v2 since 3020
         (out: *mut u64, bytes: *mut usize, module: usize, name: *const c_char)
