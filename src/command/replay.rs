@@ -81,8 +81,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
         };
         let figures = play(&path.to_string_lossy(), &trace, &settings);
-        for violation in figures.violations.iter().flatten() {
-            complain(&format_args!("{}: {violation}; please report this", figures.trace));
+        if let Some([first, more @ ..]) = figures.violations.as_deref() {
+            let (trace, more) = (&figures.trace, more.len());
+            complain(&format_args!("{trace}: {first}, and {more} more; please report this"));
             failed = true;
         }
         if !arguments.json {

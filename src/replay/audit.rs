@@ -35,8 +35,17 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// The program got a block. `usable` tells whether the device can access all of it.
-    pub(super) fn allocated(&mut self, ptr: DevicePtr, bytes: u64, usable: bool, now: Moment) {
+    /// The program got a block. `usable` tells whether the device can access all of it, `done` what
+    /// it has finished.
+    pub(super) fn allocated(
+        &mut self,
+        ptr: DevicePtr,
+        bytes: u64,
+        usable: bool,
+        now: Moment,
+        done: impl Fn(Moment) -> bool,
+    ) {
+        self.forget(done);
         let (start, end) = (ptr.0, ptr.0 + bytes);
         if !usable {
             self.violation(now, format!("block {start:#x} of {bytes} bytes is not mapped"));
@@ -51,9 +60,8 @@ impl Audit {
         self.live.insert(start, end);
     }
 
-    /// The program is about to give a block back. `done` tells what the device has finished.
-    pub(super) fn freed(&mut self, ptr: DevicePtr, when: Moment, done: impl Fn(Moment) -> bool) {
-        self.forget(done);
+    /// The program is about to give a block back.
+    pub(super) fn freed(&mut self, ptr: DevicePtr, when: Moment) {
         if let Some(end) = self.live.remove(&ptr.0) {
             self.freed.push_back(Freed { start: ptr.0, end, when });
         }
@@ -127,40 +135,43 @@ mod tests {
     #[test]
     fn what_is_right_passes() {
         let found = audit_of(|audit| {
-            audit.allocated(DevicePtr(0x1000), 0x1000, true, at(1));
-            audit.allocated(DevicePtr(0x2000), 0x1000, true, at(2));
-            audit.freed(DevicePtr(0x1000), at(3), |_| false);
+            audit.allocated(DevicePtr(0x1000), 0x1000, true, at(1), |_| false);
+            audit.allocated(DevicePtr(0x2000), 0x1000, true, at(2), |_| false);
+            audit.freed(DevicePtr(0x1000), at(3));
             audit.ordered(3);
-            audit.allocated(DevicePtr(0x1000), 0x800, true, at(4));
-            audit.freed(DevicePtr(0x1000), at(5), |_| false);
+            audit.allocated(DevicePtr(0x1000), 0x800, true, at(4), |_| false);
+            audit.freed(DevicePtr(0x1000), at(5));
             audit.taken_away("cuMemUnmap", 0x1000, 0x1000, at(6), |_| true);
             // Nothing orders what is there anew.
-            audit.allocated(DevicePtr(0x1000), 0x1000, true, at(7));
+            audit.allocated(DevicePtr(0x1000), 0x1000, true, at(7), |_| false);
         });
         assert!(found.is_empty(), "{found:?}");
     }
 
     #[test]
     fn each_violation_is_found() {
-        let block = |audit: &mut Audit| audit.allocated(DevicePtr(0x1000), 0x1000, true, at(1));
+        let block =
+            |audit: &mut Audit| audit.allocated(DevicePtr(0x1000), 0x1000, true, at(1), |_| false);
         for (expected, steps) in [
             (
                 "not mapped",
                 (|audit| {
-                    audit.allocated(DevicePtr(0x1000), 0x1000, false, at(1));
+                    audit.allocated(DevicePtr(0x1000), 0x1000, false, at(1), |_| false);
                 }) as fn(&mut Audit),
             ),
-            ("overlaps", |audit| audit.allocated(DevicePtr(0x1800), 0x1000, true, at(2))),
+            ("overlaps", |audit| {
+                audit.allocated(DevicePtr(0x1800), 0x1000, true, at(2), |_| false)
+            }),
             ("without a fence", |audit| {
-                audit.freed(DevicePtr(0x1000), at(2), |_| false);
+                audit.freed(DevicePtr(0x1000), at(2));
                 audit.ordered(1);
-                audit.allocated(DevicePtr(0x1800), 8, true, at(3));
+                audit.allocated(DevicePtr(0x1800), 8, true, at(3), |_| false);
             }),
             ("takes the live block", |audit| {
                 audit.taken_away("cuMemUnmap", 0, 0x1001, at(2), |_| true);
             }),
             ("may touch it", |audit| {
-                audit.freed(DevicePtr(0x1000), at(2), |_| false);
+                audit.freed(DevicePtr(0x1000), at(2));
                 audit.ordered(2);
                 audit.taken_away("cuMemUnmap", 0x1fff, 1, at(3), |moment| moment.call < 2);
             }),

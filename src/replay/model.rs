@@ -163,14 +163,15 @@ impl ModelDriver {
     pub(super) fn handed_out(&self, ptr: DevicePtr, bytes: u64) {
         if let Some(audit) = &self.audit {
             let usable = self.ledger.lock().memory.usable(ptr, bytes);
-            audit.lock().allocated(ptr, bytes, usable, self.now.load());
+            let done = |moment| self.done(moment);
+            audit.lock().allocated(ptr, bytes, usable, self.now.load(), done);
         }
     }
 
     /// The program is about to give a block back.
     pub(super) fn given_back(&self, ptr: DevicePtr) {
         if let Some(audit) = &self.audit {
-            audit.lock().freed(ptr, self.now.load(), |moment| self.done(moment));
+            audit.lock().freed(ptr, self.now.load());
         }
     }
 
