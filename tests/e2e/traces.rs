@@ -75,6 +75,38 @@ fn exact_holds_its_figures() {
     );
 }
 
+/// The default backing: as much memory as natively, or next to it, and next to no time in the driver.
+/// The device is never waited for.
+#[test]
+fn the_arena_holds_its_figures() {
+    holds(
+        "arena",
+        &[
+            bound("cupy", 1.12, 15.0),
+            bound("generate", 1.20, 8.0),
+            bound("lora_eval", 1.06, 15.0),
+            bound("resnet", 1.08, 12.0),
+            bound("train_fixed", 1.02, 8.0),
+            bound("train_varlen", 1.10, 12.0),
+        ],
+    );
+    for trace in ["cupy", "resnet", "train_varlen"] {
+        assert_eq!(replayed(&[], &recorded(trace))["backing"], "arena", "by default");
+    }
+}
+
+/// However far the device lags behind, no memory is taken away that it may still touch (`--audit`
+/// would fail), and memory suffices.
+#[test]
+fn any_lag_is_survived() {
+    for lag in ["0", "50ms", "10s"] {
+        for conf in ["order:lazy", "max_idle:0", "order:strict,max_idle:64MiB"] {
+            let figures = replayed(&["--lag", lag, "--conf", conf], &recorded("cupy"));
+            assert_eq!(figures["failed"], 0, "{lag} {conf}");
+        }
+    }
+}
+
 #[test]
 fn the_same_trace_has_the_same_figures() {
     let run = || {
