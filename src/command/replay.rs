@@ -81,6 +81,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             }
         };
         let figures = play(&path.to_string_lossy(), &trace, &settings);
+        if figures.failed > 0 {
+            let (trace, failed) = (&figures.trace, figures.failed);
+            complain(&format_args!(
+                "{trace}: the modelled device has too little memory; failed calls: {failed}"
+            ));
+        }
         if let Some([first, more @ ..]) = figures.violations.as_deref() {
             let (trace, more) = (&figures.trace, more.len());
             complain(&format_args!("{trace}: {first}, and {more} more; please report this"));

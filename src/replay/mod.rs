@@ -7,7 +7,9 @@
 //! host time of the pool itself it is the same each time.
 //!
 //! What the model leaves out: the trace does not run faster because the pool is, a wait for the
-//! device does not delay what comes after it, and all calls come from one thread.
+//! device does not delay what comes after it, all calls come from one thread, and there is one
+//! context on one device. The wait of a native free, and of `order:strict`, is the lag each time,
+//! although a program that waited so often would keep the device less busy.
 
 mod audit;
 pub mod costs;

@@ -61,7 +61,7 @@ pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
             }
             Action::Free { id } => {
                 // What could not be allocated is not there to be freed.
-                if let Some((ptr, bytes)) = held[id as usize].take() {
+                if let Some((ptr, bytes)) = held.get_mut(id as usize).and_then(Option::take) {
                     requests.free(bytes);
                     pools.driver().given_back(ptr);
                     if let Err(error) = pools.free(ptr) {

@@ -14,7 +14,8 @@
 //! | `THREAD` | the calling thread; a number, by custom counted up from 0 |
 //! | `MICROSECONDS` | when, since the first line |
 //!
-//! Fields are decimal and separated by one or more blanks. Empty lines and lines that start with `#`
+//! Allocations of 0 bytes and calls that failed are usually left out, and contexts and devices are
+//! not told apart. Fields are decimal and separated by one or more blanks. Empty lines and lines that start with `#`
 //! mean nothing. Blocks that are still live at the end were never freed. Several gzip members in one
 //! file are read as one text, so that a trace can be written piece by piece.
 
