@@ -10,7 +10,7 @@ use super::mapping::Failure;
 use super::plan::{self, Bounds, Plan};
 use super::policy::Policy;
 use super::small::Small;
-use super::space::{Space, Span, State};
+use super::space::{Space, State};
 use crate::backing::{Block, GRANULE, Progress, Token, round_up};
 use crate::driver::{DevicePtr, Memory};
 use crate::order::Stamp;
@@ -372,12 +372,12 @@ impl Books {
     }
 
     #[cfg(test)]
-    pub(super) fn parts(&self) -> (&Space, &Small) {
-        (&self.space, &self.small)
+    pub(super) fn space(&self) -> &Space {
+        &self.space
     }
 
     #[cfg(test)]
-    pub(super) fn spans(&self) -> impl Iterator<Item = (u32, Span)> {
-        self.space.spans()
+    pub(super) fn small(&self) -> &Small {
+        &self.small
     }
 }

@@ -33,9 +33,9 @@ use crate::stats::{Counters, Kept};
 
 /// Addresses are reserved for so many times the device's memory: holes that are too small for what
 /// is to be mapped must not be what limits a program.
-const ADDRESSES: u64 = 8;
-/// At most so many pages: what a 32-bit number of granules can count.
-const MOST_PAGES: u64 = 1 << 19;
+const ADDRESSES: u64 = 16;
+/// At most so many pages, whose granules a 32-bit number can count.
+const MOST_PAGES: u64 = (1 << 20) - 1;
 
 /// See the [module](self).
 pub struct Arena {

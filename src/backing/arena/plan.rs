@@ -46,12 +46,11 @@ pub(super) struct Bounds {
 
 /// A place for a block.
 struct Place {
-    /// Its pages, if the gap is as small as can be.
+    /// Its pages.
     block: Range<u32>,
-    /// The pages that must be mapped.
+    /// Those of them that must be mapped.
     gap: Range<u32>,
-    /// How far the gap can grow upwards; 0 if what is above is in use.
-    room: u32,
+    /// The fence that must be in place before the others are used.
     stamp: Stamp,
 }
 
@@ -68,63 +67,80 @@ pub(super) fn plan(
     let missing = place.gap.end - place.gap.start;
     let excess = (bounds.reserved + u64::from(missing)).saturating_sub(bounds.limit);
     let wanted = excess.min(u64::from(missing)) as u32;
-    let room = missing + place.room;
-    let slots = choose(handles, &place, bounds.quiesced, wanted, room);
+    let slots = choose(handles, &place, bounds.quiesced, wanted, missing);
     let moved: Vec<Handle> = slots.iter().filter_map(|&slot| handles.get(slot).copied()).collect();
-    let mapped: u32 = moved.iter().map(|handle| handle.pages).sum();
-    let mut fresh = Vec::new();
-    let mut left = missing.saturating_sub(mapped);
-    if left > 0 {
-        let within = bounds.limit.saturating_sub(bounds.reserved);
-        let advance = (bounds.reserved / policy.advance).min(policy.advance_limit / page_bytes);
-        let advance = advance.min(within);
-        left = left.max(advance as u32).min(room - mapped);
-    }
+    let mut left = missing - moved.iter().map(|handle| handle.pages).sum::<u32>();
     let largest = (policy.largest / page_bytes).max(1) as u32;
-    let total = mapped + left;
+    let mut fresh = Vec::with_capacity(left.div_ceil(largest) as usize);
     while left > 0 {
         fresh.push(left.min(largest));
         left -= left.min(largest);
     }
-    let gap = place.gap.start..place.gap.start + total.max(missing);
-    Some((Plan { block: place.block, gap, moved, fresh, stamp: place.stamp }, slots))
+    Some((Plan { block: place.block, gap: place.gap, moved, fresh, stamp: place.stamp }, slots))
 }
 
-/// The place where the fewest pages are missing.
+/// The place where the fewest pages are missing: beside the largest free extents, or by itself.
 fn best_place(space: &Space, policy: &Policy, horizon: Stamp, pages: u32) -> Option<Place> {
-    let usable = |neighbour: Option<(u32, Span)>| {
-        neighbour.filter(|(_, span)| span.state == State::Free && span.stamp <= horizon)
-    };
-    let places = space.largest_holes().take(policy.places).filter_map(|(at, hole)| {
-        let end = at + hole.units;
-        let below = usable(space.before(at)).map(|(_, span)| span);
-        let above = usable(space.around(end)).map(|(_, span)| span);
-        let units = |span: Option<Span>| span.map_or(0, |span| span.units);
-        let stamp = |span: Option<Span>| span.map_or(Stamp::QUIESCED, |span| span.stamp);
-        let (left, right) = (units(below).min(pages - 1), units(above).min(pages - 1));
-        if hole.units >= pages - left.max(right) {
-            Some(if left >= right {
-                let missing = pages - left;
-                Place {
-                    block: at - left..at + missing,
-                    gap: at..at + missing,
-                    room: hole.units - missing,
-                    stamp: stamp(below),
-                }
-            } else {
-                let missing = pages - right;
-                let gap = end - missing..end;
-                Place { block: gap.start..end + right, gap, room: 0, stamp: stamp(above) }
-            })
-        } else if left + hole.units + right >= pages {
-            let block = at - left..at - left + pages;
-            let stamp = stamp(below).max(stamp(above));
-            Some(Place { block, gap: at..end, room: 0, stamp })
-        } else {
-            None
+    let missing = |place: &Place| (place.gap.end - place.gap.start, place.block.start);
+    let mut best = alone(space, policy, pages);
+    let usable = |span: &Span| span.state == State::Free && span.stamp <= horizon;
+    for (at, extent) in space.free_below(pages).take(policy.places) {
+        if best.as_ref().is_some_and(|best| missing(best).0 < pages - extent.units) {
+            // Smaller ones lack more.
+            break;
         }
-    });
-    places.min_by_key(|place| (place.gap.end - place.gap.start, place.block.start))
+        if usable(&extent) {
+            let places =
+                [upwards(space, at, extent, &usable, pages), downwards(space, at, extent, pages)];
+            best = places.into_iter().flatten().chain(best).min_by_key(missing);
+        }
+    }
+    best
+}
+
+/// A place beside nothing: in the lowest hole that is large enough, and in the last and largest one
+/// with room for what is below to grow.
+fn alone(space: &Space, policy: &Policy, pages: u32) -> Option<Place> {
+    let (last, hole) = space.largest_hole()?;
+    let mut at = space.lowest_hole(pages)?;
+    if at == last && at > 0 {
+        let room = pages.saturating_mul(policy.room);
+        if room <= hole.units - pages {
+            at += room;
+        }
+    }
+    Some(Place { block: at..at + pages, gap: at..at + pages, stamp: Stamp::QUIESCED })
+}
+
+/// `extent`, and what is mapped above it; up to the next free extent and into it, if that is nearer
+/// than the block is long.
+fn upwards(
+    space: &Space,
+    at: u32,
+    extent: Span,
+    usable: &impl Fn(&Span) -> bool,
+    pages: u32,
+) -> Option<Place> {
+    let start = at + extent.units;
+    let (_, hole) = space.around(start).filter(|(_, span)| span.state == State::Hole)?;
+    let block = at..at + pages;
+    let missing = pages - extent.units;
+    if missing <= hole.units {
+        return Some(Place { block, gap: start..start + missing, stamp: extent.stamp });
+    }
+    let end = start + hole.units;
+    let (_, above) = space.around(end).filter(|(_, span)| usable(span))?;
+    let enough = end + above.units >= block.end;
+    enough.then(|| Place { block, gap: start..end, stamp: extent.stamp.max(above.stamp) })
+}
+
+/// `extent`, and what is mapped below it.
+fn downwards(space: &Space, at: u32, extent: Span, pages: u32) -> Option<Place> {
+    let (_, hole) = space.before(at).filter(|(_, span)| span.state == State::Hole)?;
+    let missing = pages - extent.units;
+    let gap = at.checked_sub(missing)?..at;
+    let fits = missing <= hole.units;
+    fits.then(|| Place { block: gap.start..at + extent.units, gap, stamp: extent.stamp })
 }
 
 /// Wholly free handles for at least `wanted` pages if there are so many, at most `room`; few, and

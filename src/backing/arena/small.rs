@@ -95,12 +95,6 @@ impl Small {
         })
     }
 
-    /// The pages that are shared.
-    #[cfg(test)]
-    pub(super) fn pages(&self) -> impl Iterator<Item = u32> {
-        self.pages.keys().copied()
-    }
-
     #[cfg(test)]
     pub(super) fn space(&self) -> &Space {
         &self.space

@@ -68,9 +68,19 @@ impl Space {
         fitting.map(|&(_, at)| (at, self.spans[&at])).find(|(_, span)| span.stamp <= horizon)
     }
 
-    /// The largest holes, largest first.
-    pub(super) fn largest_holes(&self) -> impl Iterator<Item = (u32, Span)> {
-        self.holes.iter().rev().map(|&(_, at)| (at, self.spans[&at]))
+    /// The free spans of less than `units` units, largest first.
+    pub(super) fn free_below(&self, units: u32) -> impl Iterator<Item = (u32, Span)> {
+        self.free.range(..(units, 0)).rev().map(|&(_, at)| (at, self.spans[&at]))
+    }
+
+    /// The lowest hole of at least `units` units.
+    pub(super) fn lowest_hole(&self, units: u32) -> Option<u32> {
+        self.holes.range((units, 0)..).map(|&(_, at)| at).min()
+    }
+
+    /// The largest hole.
+    pub(super) fn largest_hole(&self) -> Option<(u32, Span)> {
+        self.holes.last().map(|&(_, at)| (at, self.spans[&at]))
     }
 
     /// The span that a unit belongs to, and its start.
@@ -146,6 +156,7 @@ impl Space {
     }
 
     /// Every span with its start, by address.
+    #[cfg(test)]
     pub(super) fn spans(&self) -> impl Iterator<Item = (u32, Span)> {
         self.spans.iter().map(|(&at, &span)| (at, span))
     }
