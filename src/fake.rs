@@ -51,6 +51,8 @@ struct Inside {
     relaxed: u32,
     /// What the next call of a name returns instead of success.
     faults: Vec<(&'static str, DriverError)>,
+    /// The same for a later call.
+    later_faults: Vec<(&'static str, usize, DriverError)>,
 }
 
 impl Inside {
@@ -141,6 +143,17 @@ impl FakeDriver {
         self.inside.lock().faults.push((call, error));
     }
 
+    /// A call of this name fails, but not the next `after` ones.
+    pub(crate) fn fail_after(&self, call: &'static str, after: usize, error: DriverError) {
+        self.inside.lock().later_faults.push((call, after, error));
+    }
+
+    pub(crate) fn forget_faults(&self) {
+        let mut inside = self.inside.lock();
+        inside.faults.clear();
+        inside.later_faults.clear();
+    }
+
     pub(crate) fn count(&self, call: &str) -> usize {
         self.inside.lock().calls.iter().filter(|&&c| c == call).count()
     }
@@ -199,6 +212,16 @@ impl FakeDriver {
     fn call(&self, name: &'static str) -> Result<parking_lot::MutexGuard<'_, Inside>, DriverError> {
         let mut inside = self.inside.lock();
         inside.calls.push(name);
+        if let Some(at) = inside.later_faults.iter().position(|&(call, ..)| call == name) {
+            let (_, after, error) = inside.later_faults[at];
+            match after.checked_sub(1) {
+                Some(after) => inside.later_faults[at].1 = after,
+                None => {
+                    inside.later_faults.remove(at);
+                    return Err(error);
+                }
+            }
+        }
         match inside.faults.iter().position(|&(call, _)| call == name) {
             Some(at) => Err(inside.faults.remove(at).1),
             None => Ok(inside),

@@ -50,8 +50,16 @@ struct Place {
     block: Range<u32>,
     /// Those of them that must be mapped.
     gap: Range<u32>,
+    /// Pages of the hole beyond the gap, which handles that are larger than it can take too.
+    spare: Spare,
     /// The fence that must be in place before the others are used.
     stamp: Stamp,
+}
+
+/// Where a gap can grow.
+enum Spare {
+    Above(u32),
+    Below(u32),
 }
 
 /// Decides where `pages` pages go. `None` if the addresses do not suffice.
@@ -67,16 +75,23 @@ pub(super) fn plan(
     let missing = place.gap.end - place.gap.start;
     let excess = (bounds.reserved + u64::from(missing)).saturating_sub(bounds.limit);
     let wanted = excess.min(u64::from(missing)) as u32;
-    let slots = choose(handles, &place, bounds.quiesced, wanted, missing);
+    let (Spare::Above(spare) | Spare::Below(spare)) = place.spare;
+    let slots = choose(handles, &place, bounds.quiesced, wanted, missing + spare);
     let moved: Vec<Handle> = slots.iter().filter_map(|&slot| handles.get(slot).copied()).collect();
-    let mut left = missing - moved.iter().map(|handle| handle.pages).sum::<u32>();
+    let mapped: u32 = moved.iter().map(|handle| handle.pages).sum();
+    let over = mapped.saturating_sub(missing);
+    let gap = match place.spare {
+        Spare::Above(_) => place.gap.start..place.gap.end + over,
+        Spare::Below(_) => place.gap.start - over..place.gap.end,
+    };
+    let mut left = missing.saturating_sub(mapped);
     let largest = (policy.largest / page_bytes).max(1) as u32;
     let mut fresh = Vec::with_capacity(left.div_ceil(largest) as usize);
     while left > 0 {
         fresh.push(left.min(largest));
         left -= left.min(largest);
     }
-    Some((Plan { block: place.block, gap: place.gap, moved, fresh, stamp: place.stamp }, slots))
+    Some((Plan { block: place.block, gap, moved, fresh, stamp: place.stamp }, slots))
 }
 
 /// The place where the fewest pages are missing: beside the largest free extents, or by itself.
@@ -109,7 +124,10 @@ fn alone(space: &Space, policy: &Policy, pages: u32) -> Option<Place> {
             at += room;
         }
     }
-    Some(Place { block: at..at + pages, gap: at..at + pages, stamp: Stamp::QUIESCED })
+    let end = at + pages;
+    let above = space.around(at).map_or(0, |(start, hole)| start + hole.units - end);
+    let spare = Spare::Above(above);
+    Some(Place { block: at..end, gap: at..end, spare, stamp: Stamp::QUIESCED })
 }
 
 /// `extent`, and what is mapped above it; up to the next free extent and into it, if that is nearer
@@ -126,21 +144,23 @@ fn upwards(
     let block = at..at + pages;
     let missing = pages - extent.units;
     if missing <= hole.units {
-        return Some(Place { block, gap: start..start + missing, stamp: extent.stamp });
+        let spare = Spare::Above(hole.units - missing);
+        return Some(Place { block, gap: start..start + missing, spare, stamp: extent.stamp });
     }
     let end = start + hole.units;
     let (_, above) = space.around(end).filter(|(_, span)| usable(span))?;
     let enough = end + above.units >= block.end;
-    enough.then(|| Place { block, gap: start..end, stamp: extent.stamp.max(above.stamp) })
+    let stamp = extent.stamp.max(above.stamp);
+    enough.then(|| Place { block, gap: start..end, spare: Spare::Above(0), stamp })
 }
 
 /// `extent`, and what is mapped below it.
 fn downwards(space: &Space, at: u32, extent: Span, pages: u32) -> Option<Place> {
     let (_, hole) = space.before(at).filter(|(_, span)| span.state == State::Hole)?;
     let missing = pages - extent.units;
-    let gap = at.checked_sub(missing)?..at;
-    let fits = missing <= hole.units;
-    fits.then(|| Place { block: gap.start..at + extent.units, gap, stamp: extent.stamp })
+    let spare = Spare::Below(hole.units.checked_sub(missing)?);
+    let gap = at - missing..at;
+    Some(Place { block: gap.start..at + extent.units, gap, spare, stamp: extent.stamp })
 }
 
 /// Wholly free handles for at least `wanted` pages if there are so many, at most `room`; few, and
