@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use cupool_tests::{COMMAND, HAVE_CXX, Output, VICTIMS_DIR, Victim};
 use serde_json::Value;
@@ -294,4 +295,21 @@ fn a_file_is_only_replaced_if_asked() {
     let output = output.bare();
     output.succeeded().printed("125\nprecious\nsum 1225, 0 versioned\na");
     assert!(output.stderr.contains("--force"), "{}", output.report());
+}
+
+/// What was written before the end can be read, however the program ends.
+#[test]
+fn a_killed_program_leaves_a_trace() {
+    let mut running = record(&["-o", "x.trace.gz"], "signal_read").start_bare();
+    running.wait_for("ready").signal(libc::SIGUSR1);
+    let path = running.directory().join("x.trace.gz");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // A piece this small is written at once.
+    while path.metadata().map_or(0, |file| file.len()) == 0 && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running.signal(libc::SIGKILL);
+    let output = running.finish();
+    assert_eq!(output.signal, Some(libc::SIGKILL));
+    assert!(number(&replayed(&[], &file(&output, "x.trace.gz")), "allocations") > 0.0);
 }
