@@ -102,8 +102,8 @@ fn pooled_if_made<T>(body: impl Fn(&'static AnyPools) -> T) -> Option<T> {
     pooled(body)
 }
 
-/// Runs `body` on the pools, with the real call to make at the right moment; without pools, just
-/// the call. The call is made exactly once, whatever happens.
+/// Runs `body` on the pools, with the real call to make at the right moment, and gives its answer;
+/// without pools, or after a panic, that of the call. The call is never made twice.
 fn around(
     call: impl Fn() -> Status,
     body: impl Fn(&'static AnyPools, &dyn Fn() -> Status) -> Status,
@@ -119,10 +119,10 @@ fn around(
     };
     if let Some(_guard) = Guard::enter() {
         let _uncancelled = Uncancelled::enter();
-        let panicked =
-            catch_unwind(AssertUnwindSafe(|| pools().map(|pools| body(pools, &once)))).is_err();
-        if panicked {
-            retire();
+        match catch_unwind(AssertUnwindSafe(|| pools().map(|pools| body(pools, &once)))) {
+            Ok(Some(status)) => return status,
+            Ok(None) => {}
+            Err(_) => retire(),
         }
     }
     once()

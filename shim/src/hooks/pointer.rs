@@ -95,21 +95,25 @@ pub unsafe fn attributes(
     data: *const *mut c_void,
     ptr: u64,
 ) -> Status {
-    if attributes.is_null() || data.is_null() {
+    if attributes.is_null() {
         return real();
     }
-    let count = count as usize;
-    // SAFETY: neither is null, so as the caller says.
-    let wanted = (0..count).map(|index| unsafe { (*attributes.add(index), *data.add(index)) });
-    let tokens = wanted.clone().any(|(attribute, _)| attribute == P2P_TOKENS);
+    let indices = 0..count as usize;
+    // SAFETY: not null, so as the caller says.
+    let tokens = indices.clone().any(|index| unsafe { *attributes.add(index) } == P2P_TOKENS);
     if tokens {
         sign(Sign::P2pToken);
     }
+    if data.is_null() {
+        return real();
+    }
+    // SAFETY: neither is null, so as the caller says.
+    let wanted = indices.map(|index| unsafe { (*attributes.add(index), *data.add(index)) });
     let block = match resident(ptr) {
         Some(Resident::Block(block)) => Some(block),
         Some(Resident::Nothing { .. }) => {
             // SAFETY: as the caller says.
-            return unsafe { driver::attributes_of_nothing(count as c_uint, attributes, data) };
+            return unsafe { driver::attributes_of_nothing(count, attributes, data) };
         }
         None => None,
     };
