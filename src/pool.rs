@@ -289,11 +289,14 @@ impl<D: Driver> Pool<D> {
         (trimmed.released, completed < until)
     }
 
-    /// The fence behind which whatever is idle now can be given back; it is placed where giving back
-    /// does not wait for the device by itself.
-    pub fn order_idle(&self, driver: &D, captures: &Captures) -> Stamp {
+    /// The fence behind which whatever is idle now can be given back. It is placed if it is not yet:
+    /// only what was freed without one needs it, and other threads' work would wait for it.
+    pub fn order_idle(&self, driver: &D, captures: &Captures, mode: Mode) -> Stamp {
         if self.backing.is_native() {
             return Stamp::QUIESCED;
+        }
+        if mode != Mode::Lazy {
+            return self.fences.placed();
         }
         match self.fences.place(driver, captures) {
             Ok(Ordered::Yes(stamp)) => stamp,
@@ -347,6 +350,11 @@ impl<D: Driver> Pool<D> {
     /// # Errors
     /// Those of the driver, `OUT_OF_MEMORY` above all.
     pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
+        if !self.backing.is_native() && self.fences.check(driver).is_err() {
+            // Virtual memory is not the context's, and to be had even after a fault; the driver's own
+            // allocation says what the program would hear.
+            self.wait_natively(driver)?;
+        }
         let progress = Progress { ordered: self.fences.placed(), quiesced: self.quiesced(driver) };
         self.backing.grow(driver, bytes, progress)
     }

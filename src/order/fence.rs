@@ -172,15 +172,7 @@ impl Fences {
         driver: &D,
         captures: &Captures,
     ) -> Result<Option<Event>, DriverError> {
-        let spare = self.spare.lock().pop();
-        let event = match spare {
-            Some(event) => event,
-            None => {
-                let _relaxed = Relaxed::enter(driver);
-                let _current = Current::enter(driver, self.context)?;
-                driver.create_event()?
-            }
-        };
+        let event = self.event(driver)?;
         let recorded = {
             let _turn = self.turn.hold();
             (!captures.any()).then(|| driver.record_context(self.context, event))
@@ -196,6 +188,32 @@ impl Fences {
     /// [announced](Captures::announce), whatever comes later sees it.
     pub fn pass(&self) {
         drop(self.turn.hold());
+    }
+
+    /// Asks whether the context still works: once the host knows of an asynchronous fault, nearly
+    /// every call reports it. Does not wait.
+    ///
+    /// # Errors
+    /// Those of making and querying an event, asynchronous faults among them.
+    pub fn check<D: Driver>(&self, driver: &D) -> Result<(), DriverError> {
+        let event = self.event(driver)?;
+        let asked = {
+            let _relaxed = Relaxed::enter(driver);
+            driver.event_done(event)
+        };
+        self.recycle(event);
+        asked.map(drop)
+    }
+
+    /// An event that is nobody's.
+    fn event<D: Driver>(&self, driver: &D) -> Result<Event, DriverError> {
+        let spare = self.spare.lock().pop();
+        if let Some(event) = spare {
+            return Ok(event);
+        }
+        let _relaxed = Relaxed::enter(driver);
+        let _current = Current::enter(driver, self.context)?;
+        driver.create_event()
     }
 
     /// Takes back an event of [`mark`](Self::mark).

@@ -97,7 +97,7 @@ impl<D: Driver> Pools<D> {
             record.idle_before += idle;
             let why_not = match (self.phase(), pool.lease.hold()) {
                 (Phase::Open, Some(_held)) => {
-                    let until = pool.order_idle(&self.driver, &self.captures);
+                    let until = pool.order_idle(&self.driver, &self.captures, self.mode.mode());
                     let trimmed = pool.trim(&self.driver, 0);
                     record.released += trimmed.released;
                     record.pending += trimmed.pending;
