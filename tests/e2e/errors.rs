@@ -8,6 +8,8 @@ same! {
     runtime: Victim::new("errors_runtime"), ALL;
     driver: Victim::new("errors_driver"), ALL;
     freed_in_stream_order: Victim::new("free_async"), ALL;
+    freed_in_stream_order_where_blocks_are_native:
+        Victim::new("free_async"), &["backing:exact", "backing:exact,order:lazy"];
     a_fault_under_strict: Victim::new("fault"), &["order:strict"];
 }
 
@@ -73,12 +75,16 @@ fn failures_of_the_pools_own_calls_stay_unnoticed() {
 /// The driver runs out of memory once, though there is some: another process may have had it.
 #[test]
 fn a_passing_lack_of_memory_is_retried() {
-    // After this many misses of other sizes there is something to give back.
-    let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemAlloc:5=2");
-    assert_eq!(victim.bare().code, Some(1));
-    let pooled = victim.pooled("order:auto");
+    // After so many misses of other sizes there is something to give back.
+    let native = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemAlloc:5=2");
+    assert_eq!(native.bare().code, Some(1));
+    let pooled = native.pooled("backing:exact");
     assert!(pooled.succeeded().stats().sum("/num_alloc_retries") > 0, "{}", pooled.report());
     assert_eq!(pooled.stats().sum("/num_ooms"), 0, "{}", pooled.report());
+    // The arena moves what it has before it gives anything back.
+    let mapped = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemCreate:2=2");
+    let pooled = mapped.pooled("backing:arena");
+    assert_eq!(pooled.succeeded().stats().sum("/num_ooms"), 0, "{}", pooled.report());
 }
 
 /// What the driver refuses, the pool refuses with the driver's code, and goes on.
@@ -86,7 +92,11 @@ fn a_passing_lack_of_memory_is_retried() {
 fn a_scripted_failure_of_the_driver_reaches_the_program() {
     // CUDA_ERROR_LAUNCH_FAILED from the very first allocation.
     let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", "cuMemAlloc:1=719");
-    let (bare, pooled) = (victim.bare(), victim.pooled("order:auto"));
+    let bare = victim.bare();
     assert_eq!(bare.code, Some(1), "{}", bare.report());
-    cupool_tests::assert_same(&bare, &pooled);
+    cupool_tests::assert_same(&bare, &victim.pooled("backing:exact"));
+    for call in ["cuMemCreate", "cuMemMap", "cuMemSetAccess"] {
+        let victim = Victim::new("runtime_static").env("SIMCUDA_FAULTS", format!("{call}:1=719"));
+        cupool_tests::assert_same(&bare, &victim.pooled("backing:arena"));
+    }
 }

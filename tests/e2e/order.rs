@@ -25,7 +25,8 @@ same! {
     a_second_thread: Victim::new("sign_thread"), AS_NATIVE;
     a_query_while_a_sign_is_paid_for: Victim::new("sign_meanwhile"), AS_NATIVE;
     a_second_context: Victim::new("sign_context"), AS_NATIVE;
-    ipc_handles: Victim::new("sign_ipc"), AS_NATIVE;
+    ipc_handles:
+        Victim::new("sign_ipc"), &["order:strict,backing:exact", "order:auto,backing:exact"];
 }
 
 /// `auto` begins as `fence` and becomes `strict` at each of the signs, saying which it was.
@@ -42,7 +43,8 @@ fn auto_switches_at_each_sign() {
         ("sign_ipc", "inter-process communication"),
     ];
     for (name, reason) in signs {
-        let pooled = Victim::new(name).pooled("order:auto");
+        // Legacy IPC wants native blocks.
+        let pooled = Victim::new(name).pooled("order:auto,backing:exact");
         switched(&pooled, reason);
         assert!(pooled.stats().sum("/host_syncs") > 0, "{name}: but the host never waited");
     }
@@ -60,7 +62,7 @@ fn auto_switches_at_calls_that_give_programs_away() {
     ];
     for (name, reason) in signs {
         let victim = Victim::new("signs").arg(name);
-        let pooled = victim.pooled("order:auto");
+        let pooled = victim.pooled("order:auto,backing:exact");
         cupool_tests::assert_same(&victim.bare(), &pooled);
         switched(&pooled, reason);
     }

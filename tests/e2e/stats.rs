@@ -27,7 +27,13 @@ fn top_level() {
 
 #[test]
 fn per_device() {
-    let stats = run("runtime_static", "order:fence");
+    for backing in ["exact", "arena"] {
+        figures_of_a_device(backing);
+    }
+}
+
+fn figures_of_a_device(backing: &str) {
+    let stats = run("runtime_static", &format!("order:fence,backing:{backing}"));
     for group in ["allocated_bytes", "reserved_bytes", "requested_bytes", "allocation", "segment"] {
         let figure = |name: &str| stats.number(&format!("/devices/0/{group}/{name}"));
         let (current, peak) = (figure("current"), figure("peak"));
@@ -45,7 +51,7 @@ fn per_device() {
         stats.number("/devices/0/requested_bytes/peak")
             <= stats.number("/devices/0/allocated_bytes/peak")
     );
-    assert_eq!(stats.at("/devices/0/backing"), "exact");
+    assert_eq!(stats.at("/devices/0/backing"), backing);
     assert_eq!(stats.at("/devices/0/order"), "fence");
     assert_eq!(stats.sum("/fences"), stats.sum("/allocation/freed"), "a fence for every free");
 }
@@ -82,13 +88,20 @@ fn driver_calls_match_the_figures() {
     let victim = Victim::new("dlopen").env("SIMCUDA_COUNTS", "counts");
     let bare = victim.bare();
     assert_eq!((calls(&bare, "cuMemAlloc"), calls(&bare, "cuMemFree")), (50, 50));
-    let pooled = victim.pooled("order:fence");
+    for (backing, call) in [("exact", "cuMemAlloc"), ("arena", "cuMemCreate")] {
+        driver_calls_match(&victim.pooled(&format!("order:fence,backing:{backing}")), call);
+    }
+}
+
+/// `call` is what takes memory from the driver.
+#[track_caller]
+fn driver_calls_match(pooled: &Output, call: &str) {
     let stats = pooled.succeeded().stats();
-    assert_eq!(calls(&pooled, "cuMemAlloc"), stats.sum("/num_device_alloc"));
-    assert_eq!(calls(&pooled, "cuMemAlloc"), 1);
+    assert_eq!(calls(pooled, call), stats.sum("/num_device_alloc"));
+    assert_eq!(calls(pooled, call), 1);
     // A fence is an event recorded and waited for by the context.
-    assert!(calls(&pooled, "cuCtxRecordEvent") >= 50 && calls(&pooled, "cuCtxWaitEvent") >= 50);
-    assert_eq!(stats.sum("/fences"), calls(&pooled, "cuCtxWaitEvent"));
+    assert!(calls(pooled, "cuCtxRecordEvent") >= 50 && calls(pooled, "cuCtxWaitEvent") >= 50);
+    assert_eq!(stats.sum("/fences"), calls(pooled, "cuCtxWaitEvent"));
 }
 
 /// How often the program, or the library for it, called this function of the driver.

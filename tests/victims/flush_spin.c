@@ -1,6 +1,6 @@
 /* A kernel spins until another thread allocates, and submits the copy that releases it; meanwhile
- * the first thread frees and empties the cache, if there is one. Emptying may wait for the
- * device, but must not make the other thread wait. */
+ * the first thread empties the cache, if there is one, frees, and empties it again. Emptying may
+ * wait for the device, but must not make the other thread wait. */
 #include "rt.h"
 
 #include <pthread.h>
@@ -29,15 +29,18 @@ int main(void)
 {
     pthread_t thread;
     cudaStream_t stream = rt_stream();
-    unsigned *p = rt_alloc(32 * MIB);
+    unsigned *p = rt_alloc(32 * MIB), *q = rt_alloc(16 * MIB);
 
     flag = rt_alloc(4);
     OK(cudaMemset(flag, 0, 4));
     OK(cudaDeviceSynchronize());
     OK(pthread_barrier_init(&ready, NULL, 2));
     OK(pthread_create(&thread, NULL, release, NULL));
+    OK(cudaFree(q));
     OK(k_wait_flag(flag, 1, stream));
     pthread_barrier_wait(&ready);
+    if (empty_cache)
+        empty_cache();
     OK(cudaFree(p));
     if (empty_cache)
         empty_cache();
