@@ -9,7 +9,7 @@ use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
 use crate::cancel::Uncancelled;
 use crate::hooks::Guard;
-use crate::{dump, state};
+use crate::{dump, signal, state};
 
 /// Declares [`Stats`], and checks that its fields are 64-bit words without gaps, in the order of
 /// the header.
@@ -102,7 +102,11 @@ extern "C" fn empty_cache() {
 #[unsafe(no_mangle)]
 extern "C" fn cupool_empty_cache() -> usize {
     at_the_border(0, || {
-        let released = state::pools()?.flush(FlushReason::EmptyCache).released;
+        let pools = state::pools()?;
+        let released = pools.flush(FlushReason::EmptyCache).released;
+        if pools.has_rest() {
+            signal::look();
+        }
         Some(usize::try_from(released).unwrap_or(usize::MAX))
     })
 }

@@ -20,19 +20,22 @@ use std::time::Duration;
 
 use crate::{disposition, futex};
 
-/// What the worker waits for: twice the number of requests so far, plus one once it is to end.
+/// The requests so far.
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
+
+/// What the worker waits for: twice the number of reasons so far to look, plus one once it is to end.
 ///
-/// Exactly 2³¹ requests between two looks of the worker would be missed.
+/// Exactly 2³¹ of them between two looks of the worker would be missed.
 static WORD: AtomicU32 = AtomicU32::new(0);
 
-const REQUEST: u32 = 2;
+const REASON: u32 = 2;
 const END: u32 = 1;
 
 extern "C-unwind" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: errno's address is valid as long as the thread runs.
     let errno = unsafe { *libc::__errno_location() };
-    WORD.fetch_add(REQUEST, Ordering::Release);
-    futex::wake_all(&WORD);
+    REQUESTS.fetch_add(1, Ordering::Release);
+    look();
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
     // SAFETY: these are the arguments of this handler.
@@ -44,8 +47,19 @@ pub fn handler() -> libc::sighandler_t {
     handle as extern "C-unwind" fn(_, _, _) as libc::sighandler_t
 }
 
+/// The worker is to look at what there is to do. Async-signal-safe; may change `errno`.
+pub fn look() {
+    WORD.fetch_add(REASON, Ordering::Release);
+    futex::wake_all(&WORD);
+}
+
 /// The requests so far: to be compared with what was served, nothing else.
 pub fn requests() -> u32 {
+    REQUESTS.load(Ordering::Acquire)
+}
+
+/// The reasons so far to look, for [`wait`].
+pub fn reasons() -> u32 {
     WORD.load(Ordering::Acquire) & !END
 }
 
@@ -60,8 +74,9 @@ pub fn end() {
     futex::wake_all(&WORD);
 }
 
-/// Waits until there is a request that is not in `served`, the end has come, or `timeout` is over.
-pub fn wait(served: u32, timeout: Option<Duration>) {
-    // The word is `served` exactly while there is neither.
-    futex::wait(&WORD, served, timeout);
+/// Waits until there is a reason to look that is not in `seen`, the end has come, or `timeout` is
+/// over.
+pub fn wait(seen: u32, timeout: Option<Duration>) {
+    // The word is `seen` exactly while there is neither.
+    futex::wait(&WORD, seen, timeout);
 }

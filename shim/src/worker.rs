@@ -57,13 +57,19 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
     futex::wait_until_not(&STATE, RUNS, patience);
 }
 
+/// How long the device is given between two looks at whether it is done: at first, and in the end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
 fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
     let mut served = 0;
     let mut next = after(interval);
     let trace_period = pools.records().then_some(TRACE_PERIOD);
     let mut next_piece = after(trace_period);
+    let mut rest = Rest::default();
     while !signal::ending() {
         // Read before serving: what comes meanwhile is served in the next round.
+        let reasons = signal::reasons();
         let requests = signal::requests();
         if requests != served {
             served = requests;
@@ -78,15 +84,46 @@ fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
         } else if next_piece.is_some_and(|due| due <= Instant::now()) {
             next_piece = after(trace_period);
             guarded(|| write_trace(pools));
+        } else if rest.due(pools) {
+            guarded(|| rest.give_back(pools));
         } else {
-            let next = next.into_iter().chain(next_piece).min();
-            signal::wait(served, next.map(|due| due.saturating_duration_since(Instant::now())));
+            let next = next.into_iter().chain(next_piece).chain(rest.next).min();
+            signal::wait(reasons, next.map(|due| due.saturating_duration_since(Instant::now())));
         }
     }
     guarded(|| {
         dump::write_unasked(pools, "exit");
         write_trace(pools);
     });
+}
+
+/// What flushes left to be given back as soon as the device is done with it.
+#[derive(Default)]
+struct Rest {
+    /// When to look again.
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+impl Rest {
+    /// Whether it is time to look.
+    fn due(&self, pools: &Pools<RealDriver>) -> bool {
+        match self.next {
+            Some(next) => next <= Instant::now(),
+            None => pools.has_rest(),
+        }
+    }
+
+    /// Gives back what is done by now. The stats file tells when that was all.
+    fn give_back(&mut self, pools: &Pools<RealDriver>) {
+        if pools.flush_rest() {
+            self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+            self.next = after(Some(self.pause));
+        } else {
+            *self = Self::default();
+            dump::write_unasked(pools, "flush");
+        }
+    }
 }
 
 /// Writes what was recorded since the last time. That nothing is recorded any more is told once.

@@ -60,6 +60,14 @@ impl History {
         }
     }
 
+    fn leave(&self, more: impl Iterator<Item = Rest>) {
+        let mut rests = self.rests.lock();
+        rests.extend(more);
+        // What the oldest left is left by later ones too.
+        let excess = rests.len().saturating_sub(REMEMBERED);
+        rests.drain(..excess);
+    }
+
     pub(super) fn all(&self) -> Vec<FlushRecord> {
         self.records.lock().last.iter().cloned().collect()
     }
@@ -127,7 +135,7 @@ impl<D: Driver> Pools<D> {
         );
         let number = self.flushes.add(record.clone());
         let rests = rests.into_iter().map(|(pool, until)| Rest { record: number, pool, until });
-        self.flushes.rests.lock().extend(rests);
+        self.flushes.leave(rests);
         record
     }
 
@@ -145,7 +153,7 @@ impl<D: Driver> Pools<D> {
             let (released, more) = pool.trim_pending(&self.driver, rest.until);
             self.flushes.amend(rest.record, released);
             if more {
-                self.flushes.rests.lock().push(rest);
+                self.flushes.leave(std::iter::once(rest));
             }
         }
         !self.flushes.rests.lock().is_empty()

@@ -37,10 +37,13 @@ const ADDRESSES: u64 = 16;
 /// At most so many pages, whose granules a 32-bit number can count.
 const MOST_PAGES: u64 = (1 << 20) - 1;
 
-/// See the [module](self).
+/// A backing in which physical memory is mapped where it is needed: blocks can lie on several
+/// handles, and what no block touches can move or be given back.
 pub struct Arena {
     mapper: Mapper,
+    /// Addresses that are reserved, and memory of the device, in bytes.
     bytes: u64,
+    total: u64,
     policy: Policy,
     books: Mutex<Books>,
 }
@@ -65,7 +68,7 @@ impl Arena {
         let base = driver.reserve_addresses(bytes, page_bytes)?;
         let books = Books::new(base, pages as u32, page_bytes);
         let mapper = Mapper { device, vmm, base };
-        Ok(Self { mapper, bytes, policy: Policy::DEFAULT, books: Mutex::new(books) })
+        Ok(Self { mapper, bytes, total, policy: Policy::DEFAULT, books: Mutex::new(books) })
     }
 
     /// Carries out one plan for `bytes`. `None` if the addresses do not suffice.
@@ -123,7 +126,8 @@ impl<D: Driver> Backing<D> for Arena {
         bytes: u64,
         progress: Progress,
     ) -> Result<(Block, Vec<DevicePtr>), DriverError> {
-        let class = round_up(bytes).ok_or(DriverError::OUT_OF_MEMORY)?;
+        let class = round_up(bytes).filter(|&class| class <= self.total);
+        let class = class.ok_or(DriverError::OUT_OF_MEMORY)?;
         let pages = self.books.lock().pages_for(class);
         let mut result = Ok(None);
         for tight in [false, true] {

@@ -4,7 +4,7 @@
 //! 40 µs to make or to move, nearly whatever its size, and memory that is reserved beyond what the
 //! program holds is lost to everybody else.
 
-/// See the [module](self).
+/// What a miss of an arena prefers.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     /// Growing is preferred over moving as long as what is reserved stays within the most that the
