@@ -12,8 +12,8 @@ use crate::state;
 
 /// The device's addresses are sought from here, far from where the host's heap and stacks are.
 const FIRST_ADDRESS: u64 = 0x1000_0000_0000;
-/// Reserved addresses for each byte of memory: blocks and reservations leave holes.
-const ADDRESSES_PER_BYTE: u64 = 64;
+/// Addresses of a device: many times its memory, as on a real one, for programs that reserve much.
+const ADDRESSES: u64 = 4 << 40;
 const NAME: &str = "Simulated GPU";
 
 /// One simulated device.
@@ -30,8 +30,7 @@ impl Device {
     /// Device number `ordinal`.
     pub fn new(ordinal: usize) -> Result<Self, Error> {
         let capacity = SETTINGS.memory;
-        let span = (capacity * ADDRESSES_PER_BYTE).next_multiple_of(1 << 30);
-        let addresses = backing::reserve(FIRST_ADDRESS + ordinal as u64 * (1 << 42), span)?;
+        let addresses = backing::reserve(FIRST_ADDRESS + ordinal as u64 * ADDRESSES, ADDRESSES)?;
         let aligned = addresses.start.next_multiple_of(1 << 21);
         Ok(Self {
             capacity,
