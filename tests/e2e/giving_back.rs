@@ -12,6 +12,9 @@ const KEEP: &[&str] = &[
     "order:fence,max_idle:none",
     "order:auto,max_idle:none",
     "order:lazy,max_idle:none",
+    "order:strict,backing:exact,max_idle:none",
+    "order:fence,backing:exact,max_idle:none",
+    "order:lazy,backing:exact,max_idle:none",
 ];
 
 same! {

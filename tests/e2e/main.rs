@@ -23,12 +23,27 @@ mod traces;
 
 use cupool_tests::{Victim, assert_same};
 
+// The backing is the arena where none is named.
+
 /// Every order in which a program that observes nothing but its memory must be right.
-const ALL: &[&str] = &["order:strict", "order:fence", "order:auto", "order:lazy"];
+const ALL: &[&str] = &[
+    "order:strict",
+    "order:fence",
+    "order:auto",
+    "order:lazy",
+    "order:auto,backing:exact",
+    "order:lazy,backing:exact",
+];
 /// The orders that keep what `cudaFree` promises between streams.
-const BETWEEN_STREAMS: &[&str] = &["order:strict", "order:fence", "order:auto"];
+const BETWEEN_STREAMS: &[&str] = &[
+    "order:strict",
+    "order:fence",
+    "order:auto",
+    "order:strict,backing:exact",
+    "order:fence,backing:exact",
+];
 /// The orders in which nothing can be told from native `cudaFree`.
-const AS_NATIVE: &[&str] = &["order:strict", "order:auto"];
+const AS_NATIVE: &[&str] = &["order:strict", "order:auto", "order:auto,backing:exact"];
 
 /// Runs a victim bare, then pooled in each of these orders: nothing may differ, and the pool must
 /// have served its allocations.
