@@ -378,7 +378,11 @@ impl<D: Driver> Backing<D> for Exact {
     fn owns(&self, ptr: DevicePtr) -> bool {
         let books = self.books.lock();
         let below = books.by_address.range(..=ptr).next_back();
-        below.is_some_and(|(start, &at)| ptr.0 - start.0 < books.records[at as usize].bytes)
+        below.is_some_and(|(start, &at)| {
+            let record = &books.records[at as usize];
+            // What leaves is the driver's, which may have handed it out again by now.
+            record.life != Life::Leaving && ptr.0 - start.0 < record.bytes
+        })
     }
 
     fn evict(&self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr> {

@@ -98,7 +98,7 @@ const SIGNS: &[(&str, &str, &str)] = &[
     ),
     ("synchronous memory operations", "1=6", "cuPointerSetAttribute"),
     ("peer-to-peer token", "1=5", "cuPointerGetAttribute"),
-    ("peer-to-peer token", "0=1 1:0=5", "cuPointerGetAttributes"),
+    ("peer-to-peer token", "0=1 1:0=5 2:0=0", "cuPointerGetAttributes"),
     ("peer-to-peer token", "", "cuFlushGPUDirectRDMAWrites"),
     (
         "stream wait on a value",

@@ -152,3 +152,22 @@ fn of_equal_blocks_the_most_recently_freed_is_reused_and_the_oldest_given_back()
     let reused = backing.reuse(MIB, Stamp::QUIESCED).unwrap();
     assert_eq!(reused.ptr, blocks[2].ptr);
 }
+
+/// From the moment the driver has a block back it may hand the address out again, past the pool: a
+/// free of that is no second free of the block.
+#[test]
+fn what_leaves_is_the_drivers() {
+    let driver = FakeDriver::new(400 * MIB);
+    let exact = Exact::new();
+    let backing: &dyn Backing<FakeDriver> = &exact;
+    let (block, _) = backing.grow(&driver, MIB, DONE).unwrap();
+    assert!(backing.owns(block.ptr));
+    let mut asked = false;
+    let free = &mut |ptr| {
+        asked = true;
+        assert!(!backing.owns(ptr));
+        Ok(())
+    };
+    assert_eq!(backing.dispose(block.token, free), Ok(MIB));
+    assert!(asked && !backing.owns(block.ptr));
+}
