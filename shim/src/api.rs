@@ -8,7 +8,7 @@ use cupool::pools::Pools;
 use cupool::stats::{FlushReason, Gauge, PoolSnapshot, Snapshot};
 
 use crate::cancel::Uncancelled;
-use crate::hooks::Guard;
+use crate::guard::Guard;
 use crate::{dump, signal, state};
 
 /// Declares [`Stats`], and checks that its fields are 64-bit words without gaps, in the order of

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{RTLD_LAZY, RTLD_NODELETE, RTLD_NOLOAD};
 
-use crate::{dlsym, object};
+use crate::{linker, object};
 
 const MALLOC: &CStr = c"cudaMalloc";
 const FREE: &CStr = c"cudaFree";
@@ -49,7 +49,7 @@ fn target(name: &CStr, cache: &Cache, caller: usize) -> usize {
 /// The definition after ours in the global scope, else the one in the caller's own scope. A caller
 /// that found its definition in the scope of whoever loaded it gets the first one loaded.
 fn definition(name: &CStr, caller: usize) -> usize {
-    let mut found = dlsym::real(libc::RTLD_NEXT, name);
+    let mut found = linker::find(libc::RTLD_NEXT, name);
     if found.is_null() {
         found = object::find_in_scope_of(caller, name);
     }

@@ -5,8 +5,18 @@
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
-use crate::hooks::symbol;
 use crate::libcuda::Libcuda;
+
+/// An identifier as a C string.
+macro_rules! symbol {
+    ($symbol:ident) => {
+        match ::std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($symbol), "\0").as_bytes()) {
+            Ok(symbol) => symbol,
+            Err(_) => panic!("an identifier holds no NUL"),
+        }
+    };
+}
+pub(crate) use symbol;
 
 /// A `CUresult`.
 pub type Status = c_int;

@@ -6,7 +6,7 @@ use std::mem::transmute;
 use libloading::os::unix::{Library, RTLD_LAZY};
 use once_cell::race::OnceBox;
 
-use crate::{dlsym, object};
+use crate::{linker, object};
 
 /// A handle on the loaded `libcuda.so.1`, never on a second copy of it.
 pub struct Libcuda {
@@ -33,8 +33,8 @@ impl Libcuda {
         let library = unsafe { Library::open(Some("libcuda.so.1"), RTLD_LAZY | libc::RTLD_NOLOAD) };
         // The handle is never closed: pointers into the library are kept for good.
         let handle = library.ok()?.into_raw();
-        let version = dlsym::real(handle, c"cuDriverGetVersion");
-        let get_proc_address = dlsym::real(handle, c"cuGetProcAddress");
+        let version = linker::find(handle, c"cuDriverGetVersion");
+        let get_proc_address = linker::find(handle, c"cuGetProcAddress");
         // SAFETY: the driver exports the first form of the function under this name.
         let get_proc_address = (!get_proc_address.is_null())
             .then(|| unsafe { transmute::<*mut c_void, GetProcAddress>(get_proc_address) });
@@ -44,7 +44,7 @@ impl Libcuda {
 
     /// The function that the library exports under `name`; 0 if there is none.
     pub fn symbol(&self, name: &CStr) -> usize {
-        dlsym::real(self.handle as *mut c_void, name) as usize
+        linker::find(self.handle as *mut c_void, name) as usize
     }
 
     /// The function that `cuGetProcAddress` gives; 0 if there is none.

@@ -7,15 +7,17 @@ use std::time::Duration;
 use std::{env, process};
 
 use cupool::config::Options;
+use cupool::driver::{Driver, DriverError};
 use cupool::files::Target;
 use cupool::log::{self, Sink};
 use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
 
 use crate::cancel::Uncancelled;
-use crate::driver::RealDriver;
-use crate::hooks::Guard;
-use crate::{disposition, dump, notice, state, worker};
+use crate::driver::{RealDriver, real_driver};
+use crate::guard::Guard;
+use crate::state::{self, Made};
+use crate::{disposition, dump, notice, surroundings, worker};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -51,7 +53,7 @@ static LOAD: extern "C" fn() = {
 };
 
 /// Whether cupool is to do nothing in this process: a set-uid program, or `CUPOOL_DISABLE`.
-pub fn must_stay_inert() -> bool {
+fn must_stay_inert() -> bool {
     // SAFETY: getauxval has no preconditions. getenv's result is read before anything can change
     // the environment, as far as a library can know.
     let (secure, disable) = unsafe {
@@ -68,9 +70,29 @@ fn is_true(text: &[u8]) -> bool {
     !OFF.iter().any(|off| text.eq_ignore_ascii_case(off))
 }
 
+/// The pools, made now if this is the process's first use of CUDA. `None`: call the driver.
+#[cold]
+pub fn start() -> Option<&'static Pools<RealDriver>> {
+    state::start(make, started)
+}
+
+/// As long as the driver says that it is not initialised, nothing starts: what is registered here
+/// for the process's exit has to run before what `cuInit` registered.
+fn make() -> Made {
+    if must_stay_inert() {
+        return Made::Never;
+    }
+    let Some(driver) = real_driver() else { return Made::Never };
+    if driver.current_context() == Err(DriverError::NOT_INITIALIZED) {
+        return Made::NotYet;
+    }
+    let options = begin();
+    Made::Pools(Box::new(Pools::new(driver, options).among(surroundings::look)), options)
+}
+
 /// First half of the start: reads the configuration and tells what is wrong with it. The options
 /// live as long as the process.
-pub fn begin() -> &'static Options {
+fn begin() -> &'static Options {
     PROCESS.store(process::id().cast_signed(), Ordering::Relaxed);
     // Before anything that a forked child would have to know about.
     // SAFETY: the handler only stores to two atomics.
@@ -121,7 +143,7 @@ pub fn begin() -> &'static Options {
 }
 
 /// Second half of the start: from here on the process knows of the pools.
-pub fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
+fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
     tracing::info!(
         "version {} serves this process, order {}",
         env!("CARGO_PKG_VERSION"),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libc::{Dl_info, RTLD_LAZY, RTLD_NOLOAD, dl_phdr_info};
 
-use crate::dlsym;
+use crate::linker;
 
 /// The address at which the object that holds `address` is loaded; `None` if there is none.
 pub fn base_of(address: *const c_void) -> Option<usize> {
@@ -72,7 +72,7 @@ fn find_in_object(path: &CStr, name: &CStr) -> *mut c_void {
     if handle.is_null() {
         return ptr::null_mut();
     }
-    let found = dlsym::real(handle, name);
+    let found = linker::find(handle, name);
     // SAFETY: the handle is ours, and the object stays: it was loaded before.
     unsafe { libc::dlclose(handle) };
     if found.is_null() || is_ours(found) { ptr::null_mut() } else { found }

@@ -17,12 +17,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cupool::driver::{Driver, DriverError};
+use cupool::config::Options;
 use cupool::pools::Pools;
 
 use crate::cancel::Uncancelled;
 use crate::driver::RealDriver;
-use crate::{futex, life, surroundings};
+use crate::futex;
 
 const INERT: u32 = 0;
 const STARTING: u32 = 1;
@@ -50,17 +50,29 @@ pub fn pools() -> Option<&'static Pools<RealDriver>> {
     unsafe { POOLS.load(Ordering::Acquire).as_ref() }
 }
 
-/// The pools, made now if this is the process's first use of CUDA. `None`: call the driver.
+/// What came of making the pools.
+pub enum Made {
+    /// They serve the process from now on.
+    Pools(Box<Pools<RealDriver>>, &'static Options),
+    /// Not yet: the next call may try again.
+    NotYet,
+    /// This process does without.
+    Never,
+}
+
+/// The pools, made now by `make` if this is the process's first use of CUDA; `started` is told of
+/// them. `None`: call the driver.
 ///
-/// `real` gives the driver, or `None` where it cannot be had. It may come back here through a hook
-/// and then finds no pools. As long as the driver says that it is not initialised, nothing starts:
-/// what is registered here for the process's exit has to run before what `cuInit` registered.
-pub fn start(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<RealDriver>> {
+/// `make` may come back here through a hook, and then finds no pools.
+pub fn start(
+    make: impl FnOnce() -> Made,
+    started: impl FnOnce(&'static Pools<RealDriver>, &'static Options),
+) -> Option<&'static Pools<RealDriver>> {
     match PHASE.compare_exchange(INERT, STARTING, Ordering::Acquire, Ordering::Acquire) {
         Ok(_) => {
             let _uncancelled = Uncancelled::enter();
             STARTER.store(thread_id(), Ordering::Relaxed);
-            panic::catch_unwind(AssertUnwindSafe(|| make(real))).unwrap_or_else(|_| {
+            panic::catch_unwind(AssertUnwindSafe(|| publish(make, started))).unwrap_or_else(|_| {
                 turn_off();
                 None
             })
@@ -91,19 +103,20 @@ pub fn retire(why: &str) {
 }
 
 /// Called by the one thread that took the phase to `STARTING`.
-fn make(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<RealDriver>> {
+fn publish(
+    make: impl FnOnce() -> Made,
+    started: impl FnOnce(&'static Pools<RealDriver>, &'static Options),
+) -> Option<&'static Pools<RealDriver>> {
     // Set however this ends, a panic included, so that nobody waits for nothing.
     let mut ending = Ending { phase: OFF };
-    if life::must_stay_inert() {
-        return None;
-    }
-    let driver = real()?;
-    if driver.current_context() == Err(DriverError::NOT_INITIALIZED) {
-        ending.phase = INERT;
-        return None;
-    }
-    let options = life::begin();
-    let pools = Box::into_raw(Box::new(Pools::new(driver, options).among(surroundings::look)));
+    let (pools, options) = match make() {
+        Made::Pools(pools, options) => (Box::into_raw(pools), options),
+        Made::NotYet => {
+            ending.phase = INERT;
+            return None;
+        }
+        Made::Never => return None,
+    };
     // A thread that gave up waiting has gone to the driver, and pools that missed one call are
     // pools that are wrong: then there are none.
     PHASE.compare_exchange(STARTING, ACTIVE, Ordering::AcqRel, Ordering::Relaxed).ok()?;
@@ -111,11 +124,11 @@ fn make(real: impl FnOnce() -> Option<RealDriver>) -> Option<&'static Pools<Real
     drop(ending);
     // SAFETY: just made, and never freed.
     let pools = unsafe { &*pools };
-    life::started(pools, options);
+    started(pools, options);
     Some(pools)
 }
 
-/// The pools, waited for between the two stores of `make`.
+/// The pools, waited for between the two stores of `publish`.
 fn published() -> Option<&'static Pools<RealDriver>> {
     loop {
         if let Some(pools) = pools() {

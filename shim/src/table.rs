@@ -11,7 +11,8 @@ use std::ffi::CStr;
 
 use cupool::order::Sign;
 
-use crate::hooks::{self, Real, symbol};
+use crate::ffi::symbol;
+use crate::hooks::{self, Real};
 use crate::predicate::{self, Predicate};
 
 /// What a watched call means for the pools.

@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crate::arch::{self, SPARES, SavedArguments};
-use crate::hooks;
+use crate::entry;
 use crate::libcuda::{self, Libcuda};
 use crate::table::{Action, Row, WATCHED, Watch, What};
 
@@ -70,8 +70,8 @@ fn tell(watch: &Watch, arguments: &SavedArguments) {
         return;
     }
     match watch.action {
-        Action::Settle => hooks::settle(),
-        Action::Sign(sign) => hooks::sign(sign),
+        Action::Settle => entry::settle(),
+        Action::Sign(sign) => entry::sign(sign),
     }
 }
 

@@ -5,66 +5,75 @@
 use std::arch::naked_asm;
 use std::ffi::{c_char, c_int, c_void};
 
-use crate::{cudart, dlsym, thunk};
+use crate::{cudart, dlsym, linker, thunk};
 
 /// The integer arguments of a call, as the thunks save them: rdi, rsi, rdx, rcx, r8, r9.
 pub type SavedArguments = [u64; 6];
 
-/// `dlsym` jumps on to the C library's unless the name begins with `cu` and the handle is not
-/// `RTLD_NEXT`, whose meaning depends on the return address.
+/// A look-up function: it jumps on to the C library's (`real`, found by `find` the first time) unless
+/// the name begins with `cu` and the handle is not `RTLD_NEXT`, whose meaning depends on the return
+/// address. The instructions at the end are to leave the version, or null, in rdx.
+macro_rules! look_up {
+    ($real:path, $find:path, $($version:literal),+) => {
+        naked_asm!(
+            "endbr64",
+            "cmp rdi, -1",
+            "je 2f",
+            "test rsi, rsi",
+            "jz 2f",
+            "cmp byte ptr [rsi], 'c'",
+            "jne 2f",
+            "cmp byte ptr [rsi + 1], 'u'",
+            "jne 2f",
+            $($version,)+
+            "push rdi",
+            "push rsi",
+            "push rdx",
+            "mov rcx, [rsp + 24]",
+            "call {resolve}",
+            "mov rcx, rdx",
+            "pop rdx",
+            "pop rsi",
+            "pop rdi",
+            "test rax, rax",
+            "jz 2f",
+            "mov rax, rcx",
+            "ret",
+            "2:",
+            "mov rax, [rip + {real}]",
+            "test rax, rax",
+            "jz 3f",
+            "jmp rax",
+            "3:",
+            "push rdi",
+            "push rsi",
+            "push rdx",
+            "call {find}",
+            "pop rdx",
+            "pop rsi",
+            "pop rdi",
+            "jmp rax",
+            resolve = sym dlsym::resolve,
+            real = sym $real,
+            find = sym $find,
+        )
+    };
+}
+
+/// `dlsym`: without a version.
 ///
 /// # Safety
-/// As for `dlsym`.
+/// As for the C library's.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
-    naked_asm!(
-        "endbr64",
-        "cmp rdi, -1",
-        "je 2f",
-        "test rsi, rsi",
-        "jz 2f",
-        "cmp byte ptr [rsi], 'c'",
-        "jne 2f",
-        "cmp byte ptr [rsi + 1], 'u'",
-        "jne 2f",
-        "push rdi",
-        "push rsi",
-        "sub rsp, 8",
-        "xor edx, edx",
-        "mov rcx, [rsp + 24]",
-        "call {resolve}",
-        "add rsp, 8",
-        "pop rsi",
-        "pop rdi",
-        "test rax, rax",
-        "jz 2f",
-        "mov rax, rdx",
-        "ret",
-        "2:",
-        "mov rax, [rip + {real}]",
-        "test rax, rax",
-        "jz 3f",
-        "jmp rax",
-        "3:",
-        "push rdi",
-        "push rsi",
-        "sub rsp, 8",
-        "call {find}",
-        "add rsp, 8",
-        "pop rsi",
-        "pop rdi",
-        "jmp rax",
-        resolve = sym dlsym::resolve,
-        real = sym dlsym::REAL_DLSYM,
-        find = sym dlsym::find_dlsym,
-    )
+    look_up!(linker::REAL_DLSYM, linker::find_dlsym, "xor edx, edx")
 }
 
-/// `dlvsym`, in the same way.
+/// `dlvsym`: a null version is for the C library to refuse.
 ///
 /// # Safety
-/// As for `dlvsym`.
+/// As for the C library's.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn dlvsym(
@@ -72,49 +81,7 @@ pub unsafe extern "C" fn dlvsym(
     name: *const c_char,
     version: *const c_char,
 ) -> *mut c_void {
-    naked_asm!(
-        "endbr64",
-        "cmp rdi, -1",
-        "je 2f",
-        "test rsi, rsi",
-        "jz 2f",
-        "test rdx, rdx",
-        "jz 2f",
-        "cmp byte ptr [rsi], 'c'",
-        "jne 2f",
-        "cmp byte ptr [rsi + 1], 'u'",
-        "jne 2f",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "mov rcx, [rsp + 24]",
-        "call {resolve}",
-        "mov rcx, rdx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "test rax, rax",
-        "jz 2f",
-        "mov rax, rcx",
-        "ret",
-        "2:",
-        "mov rax, [rip + {real}]",
-        "test rax, rax",
-        "jz 3f",
-        "jmp rax",
-        "3:",
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "call {find}",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "jmp rax",
-        resolve = sym dlsym::resolve,
-        real = sym dlsym::REAL_DLVSYM,
-        find = sym dlsym::find_dlvsym,
-    )
+    look_up!(linker::REAL_DLVSYM, linker::find_dlvsym, "test rdx, rdx", "jz 2f")
 }
 
 /// `cudaMalloc` jumps to the definition that the caller would have had without this library.

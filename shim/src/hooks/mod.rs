@@ -1,7 +1,7 @@
 //! The functions that programs find instead of the driver's.
 //!
-//! Each is a few lines: the guard, one call of the pools, one mapping to a `CUresult`. Whenever
-//! there is nobody to ask (no pools, a call from inside the pools, a panic) the real function runs.
+//! Each is a few lines: one call of the pools ([`entry`](crate::entry)), one mapping to a
+//! `CUresult`. Whenever there is nobody to ask, the real function runs.
 
 pub mod capture;
 mod context;
@@ -12,150 +12,16 @@ mod pointer;
 mod real;
 pub mod reclaim;
 
-use std::cell::Cell;
 use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-use cupool::order::Sign;
-use cupool::pools::Pools;
 
 use capture::per_thread;
 pub use real::Real;
 use real::hooks;
-pub(crate) use real::symbol;
 
-use crate::cancel::Uncancelled;
-use crate::driver::{RealDriver, real_driver};
-use crate::state;
+use crate::entry::{
+    AnyPools, NO_ANSWER, SUCCESS, Status, answer, around, pooled, pooled_if_made, sign,
+};
 use crate::table::What;
-
-/// A `CUresult`.
-type Status = c_int;
-const SUCCESS: Status = 0;
-
-type AnyPools = Pools<RealDriver>;
-
-thread_local! {
-    /// The calling thread is inside the pools, whose own driver calls are none of the program's.
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The calling thread is inside the pools while this lives. A call that comes in meanwhile is the
-/// driver's own, or that of a signal handler which has interrupted the pools: it stays outside.
-pub struct Guard(());
-
-impl Guard {
-    /// `None` if it already is.
-    #[inline]
-    pub fn enter() -> Option<Self> {
-        // A thread that is being torn down has no flag any more, and goes to the driver.
-        let outside = INSIDE.try_with(|inside| !inside.replace(true)).unwrap_or(false);
-        outside.then_some(Self(()))
-    }
-}
-
-impl Drop for Guard {
-    #[inline]
-    fn drop(&mut self) {
-        let _ = INSIDE.try_with(|inside| inside.set(false));
-    }
-}
-
-/// Runs `body` on the pools, which are made if this is the process's first use of CUDA. `None`: the
-/// real function is to be called.
-///
-/// After a panic the pools retire, and `body` runs once more on the retired pools: they still know
-/// what is theirs.
-#[inline]
-fn pooled<T>(body: impl Fn(&'static AnyPools) -> T) -> Option<T> {
-    let _guard = Guard::enter()?;
-    let once = || catch_unwind(AssertUnwindSafe(|| Some(body(pools()?))));
-    match once() {
-        Ok(done) => done,
-        Err(_) => {
-            retire();
-            once().ok().flatten()
-        }
-    }
-}
-
-/// What [`answer`] gives where the pools have no answer: the real function is to be called. No
-/// `CUresult` is negative.
-const NO_ANSWER: Status = -1;
-
-/// [`pooled`] for the calls that programs make by the million. Only a status comes out of the catch
-/// of a panic, which hands its result on in memory: one word is read as it was written, while more
-/// of them, written apart and read together, hold up the processor.
-#[inline]
-fn answer(body: impl Fn(&'static AnyPools) -> Status) -> Status {
-    let Some(_guard) = Guard::enter() else { return NO_ANSWER };
-    let once = || catch_unwind(AssertUnwindSafe(|| pools().map_or(NO_ANSWER, &body)));
-    once().unwrap_or_else(|_| {
-        retire();
-        once().unwrap_or(NO_ANSWER)
-    })
-}
-
-/// [`pooled`] for what does not need pools to be made for it.
-fn pooled_if_made<T>(body: impl Fn(&'static AnyPools) -> T) -> Option<T> {
-    state::pools()?;
-    pooled(body)
-}
-
-/// Runs `body` on the pools, with the real call to make at the right moment, and gives its answer;
-/// without pools, or after a panic, that of the call. The call is never made twice.
-fn around(
-    call: impl Fn() -> Status,
-    body: impl Fn(&'static AnyPools, &dyn Fn() -> Status) -> Status,
-) -> Status {
-    let result = Cell::new(None);
-    let once = || match result.get() {
-        Some(result) => result,
-        None => {
-            let status = call();
-            result.set(Some(status));
-            status
-        }
-    };
-    if let Some(_guard) = Guard::enter() {
-        let _uncancelled = Uncancelled::enter();
-        match catch_unwind(AssertUnwindSafe(|| pools().map(|pools| body(pools, &once)))) {
-            Ok(Some(status)) => return status,
-            Ok(None) => {}
-            Err(_) => retire(),
-        }
-    }
-    once()
-}
-
-#[inline]
-fn pools() -> Option<&'static AnyPools> {
-    state::pools().or_else(start)
-}
-
-#[cold]
-fn start() -> Option<&'static AnyPools> {
-    state::start(real_driver)
-}
-
-#[cold]
-fn retire() {
-    if let Some(pools) = state::pools() {
-        // Retiring touches no memory of the program; if even that panics, the hooks go on asking.
-        let _ = catch_unwind(AssertUnwindSafe(|| pools.retire("a panic was caught")));
-    }
-}
-
-/// The host is about to look at the device without waiting for it.
-pub fn settle() {
-    // Without pools nothing is owed.
-    pooled_if_made(AnyPools::settle);
-}
-
-/// Somebody could tell a fence from a wait.
-pub fn sign(sign: Sign) {
-    pooled(|pools| pools.sign(sign));
-}
 
 hooks! { ROWS of What::Hook;
     cuMemAlloc_v2 since 3020 (out: *mut u64, bytes: usize) = memory::allocate(out, bytes);

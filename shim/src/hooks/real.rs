@@ -54,7 +54,7 @@ macro_rules! hooks {
         = $module:ident::$function:ident($($pass:expr),*);)+) => {
         /// The rows of the functions here.
         pub static $rows: &[$crate::table::Row] = &[$({
-            static REAL: Real = Real::new(symbol!($symbol));
+            static REAL: Real = Real::new($crate::ffi::symbol!($symbol));
             /// Stands for the driver's function of that name.
             ///
             /// # Safety
@@ -75,7 +75,7 @@ macro_rules! hooks {
                 unsafe { $module::$function(real $(, $pass)*) }
             }
             $crate::table::Row::new(
-                symbol!($symbol),
+                $crate::ffi::symbol!($symbol),
                 $since,
                 $what($crate::table::Code($symbol as *const ()), &REAL),
             )
@@ -83,14 +83,3 @@ macro_rules! hooks {
     };
 }
 pub(super) use hooks;
-
-/// An identifier as a C string.
-macro_rules! symbol {
-    ($symbol:ident) => {
-        match ::std::ffi::CStr::from_bytes_with_nul(concat!(stringify!($symbol), "\0").as_bytes()) {
-            Ok(symbol) => symbol,
-            Err(_) => panic!("an identifier holds no NUL"),
-        }
-    };
-}
-pub(crate) use symbol;

@@ -10,7 +10,7 @@ use cupool::order::Sign;
 use cupool::stats::FlushReason;
 
 use super::real::hooks;
-use super::{Real, Status, pooled_if_made, reclaim, sign, symbol};
+use super::{Real, Status, pooled_if_made, reclaim, sign};
 use crate::predicate;
 use crate::table::What;
 
