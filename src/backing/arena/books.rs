@@ -127,34 +127,38 @@ impl Books {
             let (at, span) = self.space.best_fit(pages, horizon)?;
             return Some(self.give_out(at..at + pages, span.stamp, class, bytes));
         }
-        let units = Self::units(class);
-        let token = self.vacant.last().copied().unwrap_or(self.records.len() as u32);
-        let (at, stamp) = match self.small.take(units, horizon, token) {
-            Some(found) => found,
-            None => {
-                let (page, span) = self.space.best_fit(1, horizon)?;
-                self.share_page(page, span.stamp);
-                self.small.take(units, horizon, token)?
-            }
-        };
-        let ptr = DevicePtr(self.base.0 + u64::from(at) * GRANULE);
-        let record = Record { at, small: true, bytes: class, requested: bytes, life: Life::Live };
-        Some(self.enter(ptr, record, stamp))
+        let token = self.next_token();
+        if let Some((at, stamp)) = self.small.take(Self::units(class), horizon, token) {
+            return Some(self.enter_small(at, stamp, class, bytes));
+        }
+        let (page, span) = self.space.best_fit(1, horizon)?;
+        Some(self.share_page(page, span.stamp, class, bytes))
+    }
+
+    /// The token of the block that is entered next.
+    fn next_token(&self) -> u32 {
+        self.vacant.last().copied().unwrap_or(self.records.len() as u32)
     }
 
     /// Hands pages out that are free, or busy for this purpose.
     fn give_out(&mut self, range: Range<u32>, stamp: Stamp, class: u64, bytes: u64) -> Block {
         let at = range.start;
-        let token = self.vacant.last().copied().unwrap_or(self.records.len() as u32);
-        self.occupy(range, State::Used(token));
+        self.occupy(range, State::Used(self.next_token()));
         let record = Record { at, small: false, bytes: class, requested: bytes, life: Life::Live };
         self.enter(self.address(at), record, stamp)
     }
 
-    /// Gives a free page to small blocks.
-    fn share_page(&mut self, page: u32, stamp: Stamp) {
+    /// Gives a free page to small blocks, the first of which is handed out.
+    fn share_page(&mut self, page: u32, stamp: Stamp, class: u64, bytes: u64) -> Block {
         self.occupy(page..page + 1, State::Busy);
-        self.small.add_page(page, stamp);
+        let at = self.small.take_in(page, stamp, Self::units(class), self.next_token());
+        self.enter_small(at, stamp, class, bytes)
+    }
+
+    fn enter_small(&mut self, at: u32, stamp: Stamp, class: u64, bytes: u64) -> Block {
+        let ptr = DevicePtr(self.base.0 + u64::from(at) * GRANULE);
+        let record = Record { at, small: true, bytes: class, requested: bytes, life: Life::Live };
+        self.enter(ptr, record, stamp)
     }
 
     fn enter(&mut self, ptr: DevicePtr, record: Record, stamp: Stamp) -> Block {
@@ -277,11 +281,11 @@ impl Books {
             self.vacate(range, plan.stamp);
         }
         let class = round_up(bytes)?;
-        if class > SMALL {
-            return Some(self.give_out(plan.block.clone(), plan.stamp, class, bytes));
-        }
-        self.share_page(plan.block.start, plan.stamp);
-        self.take(bytes, plan.stamp)
+        Some(if class > SMALL {
+            self.give_out(plan.block.clone(), plan.stamp, class, bytes)
+        } else {
+            self.share_page(plan.block.start, plan.stamp, class, bytes)
+        })
     }
 
     /// The plan was not carried out.

@@ -35,11 +35,28 @@ impl Small {
     /// in place before it is used.
     pub(super) fn take(&mut self, units: u32, horizon: Stamp, token: u32) -> Option<(u32, Stamp)> {
         let (at, span) = self.space.best_fit(units, horizon)?;
-        self.space.set(at..at + units, State::Used(token), Stamp::QUIESCED);
-        for (page, units) in self.by_page(at..at + units) {
+        self.occupy(at..at + units, token);
+        Some((at, span.stamp))
+    }
+
+    /// Page `page` is for small blocks from now on, the first of them `token` with `units` units. Gives
+    /// where it starts.
+    ///
+    /// It is placed by its page, not by its fit: beside memory that nothing orders yet the rest of the
+    /// page would not fit either.
+    pub(super) fn take_in(&mut self, page: u32, stamp: Stamp, units: u32, token: u32) -> u32 {
+        self.pages.insert(page, Shared { used: 0, stamp });
+        let at = page * self.units_per_page;
+        self.space.set(at..at + self.units_per_page, State::Free, stamp);
+        self.occupy(at..at + units, token);
+        at
+    }
+
+    fn occupy(&mut self, range: Range<u32>, token: u32) {
+        self.space.set(range.clone(), State::Used(token), Stamp::QUIESCED);
+        for (page, units) in self.by_page(range) {
             self.shared(page).used += units;
         }
-        Some((at, span.stamp))
     }
 
     /// Takes a block back, behind fence `stamp`. Gives the pages that nobody uses any more, which
@@ -61,13 +78,6 @@ impl Small {
             }
         }
         empty
-    }
-
-    /// Page `page` is for small blocks from now on.
-    pub(super) fn add_page(&mut self, page: u32, stamp: Stamp) {
-        self.pages.insert(page, Shared { used: 0, stamp });
-        let start = page * self.units_per_page;
-        self.space.set(start..start + self.units_per_page, State::Free, stamp);
     }
 
     /// The block that a unit belongs to: its token and its start.

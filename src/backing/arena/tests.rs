@@ -153,7 +153,7 @@ fn coalesced(space: &space::Space) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if cfg!(miri) { 3 } else { 256 },
+        cases: if cfg!(miri) { 3 } else { 1000 },
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
