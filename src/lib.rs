@@ -22,6 +22,7 @@ pub mod driver;
 #[cfg(test)]
 mod fake;
 pub mod files;
+pub mod front;
 pub mod log;
 #[cfg(all(test, not(miri)))]
 mod model;

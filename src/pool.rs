@@ -3,18 +3,20 @@
 //! It knows sizes, blocks, order and figures; it knows no symbol names and no process. No driver
 //! call is made under any of its locks.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, Block, GRANULE, Progress, Token, Trimmed};
+use crate::backing::{Backing, GRANULE, Token, Trimmed};
 use crate::driver::{
     Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed,
 };
+use crate::front::{Front, ShardId};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
-use crate::stats::{Counters, Kept, PoolSnapshot};
+use crate::stats::{Counters, Events, Kept, PoolSnapshot};
 
 mod lease;
+mod memory;
 
 pub use lease::{Held, Lease};
 
@@ -40,8 +42,14 @@ pub struct Pool<D: Driver> {
     facts: DeviceFacts,
     /// The context's fences.
     pub fences: Fences,
+    /// Recently freed blocks, and what the program holds.
+    front: Front,
     backing: Box<dyn Backing<D>>,
     backing_reason: String,
+    /// What the backing told last of the idle bytes that it could give back.
+    spare: AtomicU64,
+    /// What happens, counted.
+    pub events: Events,
     deferred: Mutex<Deferred>,
     has_deferred: AtomicBool,
     /// Who works in the context on the pool's own account.
@@ -66,8 +74,11 @@ impl<D: Driver> Pool<D> {
             device,
             facts,
             fences: Fences::new(context),
+            front: Front::default(),
             backing: backing.0,
             backing_reason: backing.1,
+            spare: AtomicU64::new(0),
+            events: Events::default(),
             deferred: Mutex::default(),
             has_deferred: AtomicBool::new(false),
             lease: Lease::default(),
@@ -83,27 +94,6 @@ impl<D: Driver> Pool<D> {
     /// The backing.
     pub fn backing(&self) -> &dyn Backing<D> {
         &*self.backing
-    }
-
-    /// Idle memory for `bytes`, ordered behind all work that may still touch it.
-    pub fn reuse(&self, driver: &D, captures: &Captures, mode: Mode, bytes: u64) -> Option<Block> {
-        if self.has_deferred.load(Ordering::Acquire) {
-            self.collect(driver);
-        }
-        let lazy = mode == Mode::Lazy && !captures.any();
-        let horizon = if lazy { Stamp(u64::MAX) } else { self.fences.placed() };
-        let block = self.backing.reuse(bytes, horizon)?;
-        if block.stamp > self.fences.placed() {
-            match self.fences.place(driver, captures) {
-                Ok(Ordered::Yes(_)) => {}
-                // A capture began meanwhile, or the context is broken: fresh memory needs no order.
-                Ok(Ordered::Captured) | Err(_) => {
-                    self.backing.give(block.token, block.stamp);
-                    return None;
-                }
-            }
-        }
-        Some(block)
     }
 
     /// Puts whatever is submitted to the context from now on behind what was submitted before. The
@@ -136,28 +126,9 @@ impl<D: Driver> Pool<D> {
     fn synchronize(&self, driver: &D, captures: &Captures) -> Result<Ordered, DriverError> {
         let ordered = self.fences.synchronize(driver, captures)?;
         if ordered != Ordered::Captured {
-            self.count(|counters| counters.host_syncs += 1);
+            Events::count(&self.events.host_syncs);
         }
         Ok(ordered)
-    }
-
-    /// Takes back an ordered block. True if more is idle now than may be.
-    pub fn give(&self, token: Token, stamp: Stamp) -> bool {
-        self.backing.give(token, stamp) > self.budget
-    }
-
-    /// Gives a block straight back to the driver, which waits as natively; one that is no allocation
-    /// of the driver's own is idle after such a wait. Gives the bytes given back.
-    ///
-    /// # Errors
-    /// Those of the driver's free.
-    pub fn dispose(&self, driver: &D, token: Token) -> Result<u64, DriverError> {
-        if self.backing.is_native() {
-            return self.backing.dispose(token, &mut |ptr| driver.free(ptr));
-        }
-        self.wait_natively(driver)?;
-        self.backing.give(token, Stamp::QUIESCED);
-        Ok(0)
     }
 
     /// Waits for all work of the context as the driver's free does, which disturbs no capture of
@@ -171,7 +142,8 @@ impl<D: Driver> Pool<D> {
 
     /// Takes back a block that was freed during a capture. True if more is held up now than may be
     /// idle.
-    pub fn defer(&self, token: Token) -> bool {
+    pub fn defer(&self, shard: ShardId, token: Token) -> bool {
+        self.front.forget(shard, token);
         self.backing.set_aside(token);
         {
             let mut deferred = self.deferred.lock();
@@ -245,7 +217,7 @@ impl<D: Driver> Pool<D> {
     pub fn settle(&self, driver: &D) -> Result<(), DriverError> {
         if self.fences.completed() < self.fences.placed() {
             self.fences.wait(driver)?;
-            self.count(|counters| counters.host_syncs += 1);
+            Events::count(&self.events.host_syncs);
         }
         Ok(())
     }
@@ -254,6 +226,7 @@ impl<D: Driver> Pool<D> {
     pub fn trim(&self, driver: &D, keep: u64) -> Trimmed {
         let _relaxed = Relaxed::enter(driver);
         self.collect(driver);
+        self.drain();
         let Ok(_current) = Current::enter(driver, self.context) else {
             let bytes = self.backing.idle();
             let kept = vec![Kept { bytes, why: "its context cannot be entered" }];
@@ -337,26 +310,12 @@ impl<D: Driver> Pool<D> {
         let mut released = 0;
         let mut refused = Vec::new();
         for token in tokens {
-            match self.dispose(driver, token) {
+            match self.backing.dispose(token, &mut |ptr| driver.free(ptr)) {
                 Ok(bytes) => released += bytes,
                 Err(_) => refused.push(token),
             }
         }
         (released, refused)
-    }
-
-    /// Memory for `bytes` with the driver's help; see [`Backing::grow`].
-    ///
-    /// # Errors
-    /// Those of the driver, `OUT_OF_MEMORY` above all.
-    pub fn grow(&self, driver: &D, bytes: u64) -> Result<(Block, Vec<DevicePtr>), DriverError> {
-        if !self.backing.is_native() && self.fences.check(driver).is_err() {
-            // Virtual memory is not the context's, and to be had even after a fault; the driver's own
-            // allocation says what the program would hear.
-            self.wait_natively(driver)?;
-        }
-        let progress = Progress { ordered: self.fences.placed(), quiesced: self.quiesced(driver) };
-        self.backing.grow(driver, bytes, progress)
     }
 
     /// Gives back what is idle beyond the budget.
@@ -366,31 +325,37 @@ impl<D: Driver> Pool<D> {
 
     /// Bytes reserved and not in the program's hands.
     pub fn idle(&self) -> u64 {
-        self.backing.idle() + self.backing.aside()
+        self.front.idle() + self.backing.idle() + self.backing.aside()
     }
 
-    /// Changes the counters.
-    pub fn count(&self, mut change: impl FnMut(&mut Counters)) {
-        self.backing.count(&mut change);
+    /// Peaks start again from now.
+    pub fn reset_peaks(&self) {
+        self.front.reset_peaks();
+        self.backing.count(&mut Counters::reset_peaks);
     }
 
     /// The pool as it is.
     pub fn snapshot(&self) -> PoolSnapshot {
         let mut counters = Counters::default();
-        self.count(|current| counters = current.clone());
+        self.backing.count(&mut |current| counters = current.clone());
         self.describe(counters, true)
     }
 
     /// The context has ended: forgets everything. Gives the starts of the blocks that the program
     /// held, and the pool as it was.
     pub fn end(&self, driver: &D) -> (Vec<DevicePtr>, PoolSnapshot) {
+        self.drain();
         let (held, counters) = self.backing.end(driver);
         *self.deferred.lock() = Deferred::default();
         self.has_deferred.store(false, Ordering::Release);
-        (held, self.describe(counters, false))
+        let mut snapshot = self.describe(counters, false);
+        snapshot.counters.end();
+        (held, snapshot)
     }
 
     fn describe(&self, mut counters: Counters, alive: bool) -> PoolSnapshot {
+        self.front.count(&mut counters);
+        self.events.enter(&mut counters);
         counters.fences = self.fences.count();
         PoolSnapshot {
             device: self.device.0,

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::backing::{Token, round_up};
 use crate::config::Options;
 use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
+use crate::front::ShardId;
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
@@ -77,12 +78,16 @@ pub struct Pools<D: Driver> {
 struct Thread {
     /// The instance that has counted this thread.
     counted_by: Cell<u32>,
+    /// Its number there.
+    number: Cell<u32>,
     /// Calls till the next one that is timed.
     untimed: Cell<u32>,
 }
 
 thread_local! {
-    static THREAD: Thread = const { Thread { counted_by: Cell::new(0), untimed: Cell::new(0) } };
+    static THREAD: Thread = const {
+        Thread { counted_by: Cell::new(0), number: Cell::new(0), untimed: Cell::new(0) }
+    };
 }
 
 impl<D: Driver> Pools<D> {
@@ -138,7 +143,7 @@ impl<D: Driver> Pools<D> {
         let Some(context) = self.driver.current_context()? else {
             return self.driver.allocate(bytes);
         };
-        let started = self.count_call();
+        let (shard, started) = self.count_call();
         let pool = match self.table.of_context(context) {
             Some(pool) => pool,
             None => match self.add_pool(context) {
@@ -147,20 +152,20 @@ impl<D: Driver> Pools<D> {
                 Err(_) => return self.driver.allocate(bytes),
             },
         };
-        let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), bytes) {
+        let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), shard, bytes) {
             Some(block) => block,
-            None => self.grow(&pool, bytes)?,
+            None => self.grow(&pool, shard, bytes)?,
         };
         if !PtrMap::covers(block.ptr) {
             // Not aligned as CUDA promises: not for us.
-            pool.dispose(&self.driver, block.token)?;
+            pool.dispose(&self.driver, shard, block.token)?;
             return self.driver.allocate(bytes);
         }
         self.blocks
             .insert(block.ptr, Entry { pool: pool.number, token: block.token.0, marked: false });
         self.note_allocated(block.ptr, bytes);
         if let Some(started) = started {
-            pool.count(|counters| counters.malloc_latency.record(nanoseconds(started)));
+            pool.events.malloc_latency.record(nanoseconds(started));
         }
         Ok(block.ptr)
     }
@@ -181,7 +186,9 @@ impl<D: Driver> Pools<D> {
             Phase::Open => {}
             // Nothing outlives the process that is not the driver's own allocation.
             Phase::Closed if !pool.backing().is_native() => return Ok(()),
-            Phase::Closed => return pool.dispose(&self.driver, token).map(drop),
+            Phase::Closed => {
+                return pool.dispose(&self.driver, ShardId::default(), token).map(drop);
+            }
             Phase::Retired => return Ok(()),
         }
         if entry.marked
@@ -189,7 +196,7 @@ impl<D: Driver> Pools<D> {
         {
             return done;
         }
-        let started = self.count_call();
+        let (shard, started) = self.count_call();
         let mode = self.mode.mode();
         match pool.order(&self.driver, &self.captures, mode) {
             Ok(Some(stamp)) => {
@@ -200,18 +207,18 @@ impl<D: Driver> Pools<D> {
                         self.settle();
                     }
                 }
-                if pool.give(token, stamp) {
+                if pool.give(shard, token, stamp, !entry.marked) {
                     pool.trim_to_budget(&self.driver);
                 }
             }
             Ok(None) => {
-                if pool.defer(token) {
+                if pool.defer(shard, token) {
                     pool.trim_to_budget(&self.driver);
                 }
             }
             // Where the pool cannot order the free, the driver frees, or says why it does not.
             Err(_) => {
-                let disposed = pool.dispose(&self.driver, token);
+                let disposed = pool.dispose(&self.driver, shard, token);
                 if disposed.is_err() {
                     // Not freed: the block stays the program's.
                     self.blocks.insert(ptr, entry);
@@ -220,7 +227,7 @@ impl<D: Driver> Pools<D> {
             }
         }
         if let Some(started) = started {
-            pool.count(|counters| counters.free_latency.record(nanoseconds(started)));
+            pool.events.free_latency.record(nanoseconds(started));
         }
         Ok(())
     }
@@ -241,7 +248,7 @@ impl<D: Driver> Pools<D> {
         }
         self.note_freed(ptr);
         let free = &mut |_| DriverError::check(call());
-        match pool.backing().dispose(Token(entry.token), free) {
+        match pool.dispose_by(ShardId::default(), Token(entry.token), free) {
             Ok(_) => 0,
             Err(error) => {
                 self.blocks.insert(ptr, entry);
@@ -291,20 +298,22 @@ impl<D: Driver> Pools<D> {
         Ok(found)
     }
 
-    /// The calling thread allocates or frees. Gives the time for one call in [`SAMPLE`].
-    fn count_call(&self) -> Option<Instant> {
+    /// The calling thread allocates or frees: its shard, and the time for one call in [`SAMPLE`].
+    #[inline]
+    fn count_call(&self) -> (ShardId, Option<Instant>) {
         THREAD.with(|thread| {
             if thread.counted_by.get() != self.id {
                 self.count_thread();
             }
+            let shard = ShardId::of_thread(thread.number.get());
             match thread.untimed.get().checked_sub(1) {
                 Some(less) => {
                     thread.untimed.set(less);
-                    None
+                    (shard, None)
                 }
                 None => {
                     thread.untimed.set(SAMPLE - 1);
-                    Some(Instant::now())
+                    (shard, Some(Instant::now()))
                 }
             }
         })
@@ -312,8 +321,14 @@ impl<D: Driver> Pools<D> {
 
     /// The calling thread uses CUDA: the second one to do so is a sign.
     fn count_thread(&self) {
-        let new = THREAD.with(|thread| thread.counted_by.replace(self.id) != self.id);
-        if new && self.threads.fetch_add(1, Ordering::AcqRel) > 0 {
+        let second = THREAD.with(|thread| {
+            if thread.counted_by.replace(self.id) == self.id {
+                return false;
+            }
+            thread.number.set(self.threads.fetch_add(1, Ordering::AcqRel));
+            thread.number.get() > 0
+        });
+        if second {
             self.sign(Sign::SecondThread);
         }
     }
@@ -373,7 +388,7 @@ impl<D: Driver> Pools<D> {
     /// Peaks start again from now.
     pub fn reset_peaks(&self) {
         for pool in self.table.all() {
-            pool.count(|counters| counters.reset_peaks());
+            pool.reset_peaks();
         }
         for ended in self.ended.lock().iter_mut() {
             ended.counters.reset_peaks();

@@ -96,6 +96,11 @@ impl PtrMap {
         slot.store(entry.to_bits(), Ordering::Release);
     }
 
+    /// What starts at `ptr`.
+    pub fn get(&self, ptr: DevicePtr) -> Option<Entry> {
+        Entry::from_bits(self.slot(ptr)?.load(Ordering::Acquire))
+    }
+
     /// Takes out what starts at `ptr`. Of two threads that ask at the same time one gets it.
     pub fn take(&self, ptr: DevicePtr) -> Option<Entry> {
         Entry::from_bits(self.slot(ptr)?.swap(0, Ordering::AcqRel))

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::Pools;
 use crate::backing::Block;
 use crate::driver::{DevicePtr, Driver, DriverError, Relaxed};
+use crate::front::ShardId;
 use crate::pool::Pool;
-use crate::stats::FlushReason;
+use crate::stats::{Events, FlushReason};
 
 /// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
 /// the device, which may in turn wait for this thread.
@@ -19,12 +20,17 @@ enum Regained {
 }
 
 impl<D: Driver> Pools<D> {
-    pub(super) fn grow(&self, pool: &Pool<D>, bytes: u64) -> Result<Block, DriverError> {
+    pub(super) fn grow(
+        &self,
+        pool: &Pool<D>,
+        shard: ShardId,
+        bytes: u64,
+    ) -> Result<Block, DriverError> {
         let _relaxed = Relaxed::enter(&self.driver);
-        let (block, stale) = match pool.grow(&self.driver, bytes) {
+        let (block, stale) = match pool.grow(&self.driver, shard, bytes) {
             // What the device cannot hold is not worth everybody's cache.
             Err(DriverError::OUT_OF_MEMORY) if bytes <= pool.facts().total_bytes => {
-                match self.grow_after_flush(pool, bytes)? {
+                match self.grow_after_flush(pool, shard, bytes)? {
                     Regained::Reused(block) => return Ok(block),
                     Regained::Grown(block, stale) => (block, stale),
                 }
@@ -33,27 +39,32 @@ impl<D: Driver> Pools<D> {
         };
         self.strike(pool.number, stale);
         for other in self.table.all().iter().filter(|other| other.number != pool.number) {
-            self.strike(other.number, other.backing().evict(block.ptr, block.bytes));
+            self.strike(other.number, other.evict(block.ptr, block.bytes));
         }
         Ok(block)
     }
 
-    fn grow_after_flush(&self, pool: &Pool<D>, bytes: u64) -> Result<Regained, DriverError> {
-        pool.count(|counters| counters.num_alloc_retries += 1);
+    fn grow_after_flush(
+        &self,
+        pool: &Pool<D>,
+        shard: ShardId,
+        bytes: u64,
+    ) -> Result<Regained, DriverError> {
+        Events::count(&pool.events.num_alloc_retries);
         if !self.captures.any() {
             pool.wait_pending(&self.driver);
         }
         let deadline = Instant::now() + RETRY_FOR;
         loop {
             let mode = self.mode.mode();
-            if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, bytes) {
+            if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, shard, bytes) {
                 return Ok(Regained::Reused(block));
             }
             let flushed =
                 self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
             // Another thread may be in the middle of giving back what this one needs.
             let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
-            match pool.grow(&self.driver, bytes) {
+            match pool.grow(&self.driver, shard, bytes) {
                 Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
                 Err(DriverError::OUT_OF_MEMORY)
                     if (flushed.released > 0 || leaving) && Instant::now() < deadline =>
@@ -64,7 +75,7 @@ impl<D: Driver> Pools<D> {
                 }
                 Err(error) => {
                     if error == DriverError::OUT_OF_MEMORY {
-                        pool.count(|counters| counters.num_ooms += 1);
+                        Events::count(&pool.events.num_ooms);
                     }
                     return Err(error);
                 }

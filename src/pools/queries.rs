@@ -3,6 +3,7 @@
 use super::Pools;
 use crate::backing::{GRANULE, Token};
 use crate::driver::{Context, DevicePtr, Driver, DriverError};
+use crate::front::ShardId;
 use crate::pool::Pool;
 use crate::ptrmap::Entry;
 
@@ -37,12 +38,22 @@ impl<D: Driver> Pools<D> {
         let pools = self.table.all();
         let pool = pools.iter().find(|pool| pool.backing().owns(ptr))?;
         let native = pool.backing().is_native();
-        Some(match pool.backing().find(ptr) {
+        Some(match self.held(pool, ptr) {
             Some((start, bytes)) => {
                 Resident::Block(Held { start, bytes, context: pool.context, native })
             }
             None => Resident::Nothing { native },
         })
+    }
+
+    /// Start and requested size of the block of `pool` that holds `ptr`.
+    fn held(&self, pool: &Pool<D>, ptr: DevicePtr) -> Option<(DevicePtr, u64)> {
+        // To the backing, a block that is idle in front of it is still handed out, and each is as
+        // large as its class.
+        let (start, _) = pool.backing().find(ptr)?;
+        let entry = self.blocks.get(start).filter(|entry| entry.pool == pool.number)?;
+        let bytes = pool.requested(Token(entry.token));
+        (ptr.0 - start.0 < bytes).then_some((start, bytes))
     }
 
     /// Start and requested size of the block that holds `ptr`; `None` if it is not ours.
@@ -102,7 +113,7 @@ impl<D: Driver> Pools<D> {
             // What is not native, the backing itself keeps from being handed out again.
             return None;
         }
-        let disposed = pool.dispose(&self.driver, Token(entry.token));
+        let disposed = pool.dispose(&self.driver, ShardId::default(), Token(entry.token));
         if disposed.is_err() {
             // Not freed: the block stays the program's.
             self.marks.restore(ptr, mark);

@@ -6,6 +6,7 @@
 //! [`SUBDIVISIONS`] nanoseconds and the maximum are exact. The whole range of `u64` is covered.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const SUBDIVISION_BITS: u32 = 4;
 /// Buckets per power of two.
@@ -18,6 +19,12 @@ const BUCKETS: usize = SUBDIVISIONS * (1 + (u64::BITS - SUBDIVISION_BITS) as usi
 pub struct Latency {
     counts: Box<[u64; BUCKETS]>,
     max: u64,
+}
+
+/// A [`Latency`] that threads record into at the same time, without a lock.
+pub struct LiveLatency {
+    counts: Box<[AtomicU64]>,
+    max: AtomicU64,
 }
 
 /// What a [`Latency`] tells. Durations in nanoseconds; all zero if nothing was recorded.
@@ -33,6 +40,31 @@ pub struct Quantiles {
     pub p99: u64,
     /// The longest, exactly.
     pub max: u64,
+}
+
+impl Default for LiveLatency {
+    fn default() -> Self {
+        let counts = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
+        Self { counts, max: AtomicU64::new(0) }
+    }
+}
+
+impl LiveLatency {
+    /// Counts one duration of `ns` nanoseconds.
+    pub fn record(&self, ns: u64) {
+        self.counts[bucket(ns)].fetch_add(1, Ordering::Relaxed);
+        self.max.fetch_max(ns, Ordering::Relaxed);
+    }
+
+    /// What was recorded so far.
+    pub fn now(&self) -> Latency {
+        let mut latency = Latency::default();
+        for (count, live) in latency.counts.iter_mut().zip(&self.counts) {
+            *count = live.load(Ordering::Relaxed);
+        }
+        latency.max = self.max.load(Ordering::Relaxed);
+        latency
+    }
 }
 
 impl Latency {

@@ -4,9 +4,11 @@
 //! *reserved* is taken from the driver, *requested* is what the program asked for before rounding,
 //! a *segment* is one reservation from the driver. Idle bytes are reserved − allocated.
 
+mod events;
 mod latency;
 
-pub use latency::{Latency, Quantiles};
+pub use events::Events;
+pub use latency::{Latency, LiveLatency, Quantiles};
 
 /// A quantity that goes up and down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,190 @@
+//! The blocks that one thread has freed lately, by size.
+//!
+//! A bin holds blocks of any sizes whose hash it is, the most recently freed last. There are so many
+//! bins of so many places, and that is all: a look, an entry and an exit take a time that does not
+//! depend on how many blocks there are, and no host memory. What does not fit pushes the oldest of
+//! its bin out.
+//!
+//! All of it is plain words that are only touched under the lock beside them, so a thread that finds
+//! its own bins open pays one exchange for them.
+
+use super::sync::{AtomicBool, AtomicU64, Backoff, Ordering};
+
+/// Bins; as many as the bits of a word.
+const BINS: usize = 64;
+/// Blocks that fit into one. Programs that free many of one size in a row and allocate as many
+/// again are served by the backing, which is about as fast.
+const PLACES: usize = 8;
+
+/// A block that is idle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Idle {
+    /// Its size class, in granules.
+    pub(crate) class: u32,
+    /// Its name in the backing.
+    pub(crate) token: u32,
+    /// The fence that must be in place before it is used.
+    pub(crate) stamp: u64,
+}
+
+/// A place in a bin.
+#[derive(Default)]
+struct Place {
+    /// Class and token, the class in the upper half.
+    name: AtomicU64,
+    stamp: AtomicU64,
+    /// When it was freed, counted in frees.
+    tick: AtomicU64,
+}
+
+#[derive(Default)]
+struct Bin {
+    filled: AtomicU64,
+    places: [Place; PLACES],
+}
+
+/// See the [module](self).
+pub(crate) struct Bins {
+    locked: AtomicBool,
+    /// Which bins hold anything, a bit for each.
+    occupied: AtomicU64,
+    tick: AtomicU64,
+    bins: Box<[Bin]>,
+}
+
+/// The bins are the calling thread's while this lives.
+pub(crate) struct Locked<'a>(&'a Bins);
+
+impl Default for Bins {
+    fn default() -> Self {
+        Self {
+            locked: AtomicBool::new(false),
+            occupied: AtomicU64::new(0),
+            tick: AtomicU64::new(0),
+            bins: (0..BINS).map(|_| Bin::default()).collect(),
+        }
+    }
+}
+
+fn get(word: &AtomicU64) -> u64 {
+    word.load(Ordering::Relaxed)
+}
+
+fn set(word: &AtomicU64, value: u64) {
+    word.store(value, Ordering::Relaxed);
+}
+
+/// The bin of a size class. Multiplied so that neighbouring sizes, and those that are multiples of
+/// one another, lie apart.
+fn bin_of(class: u32) -> usize {
+    (class.wrapping_mul(0x9E37_79B1) >> (u32::BITS - BINS.ilog2())) as usize
+}
+
+impl Place {
+    fn get(&self) -> Idle {
+        let name = get(&self.name);
+        Idle { class: (name >> 32) as u32, token: name as u32, stamp: get(&self.stamp) }
+    }
+
+    fn set(&self, idle: Idle, tick: u64) {
+        set(&self.name, u64::from(idle.class) << 32 | u64::from(idle.token));
+        set(&self.stamp, idle.stamp);
+        set(&self.tick, tick);
+    }
+
+    fn move_from(&self, other: &Self) {
+        self.set(other.get(), get(&other.tick));
+    }
+}
+
+impl Bin {
+    /// Takes the block at `place` out, and closes the gap.
+    fn remove(&self, place: usize, filled: usize) -> Idle {
+        let idle = self.places[place].get();
+        for later in place + 1..filled {
+            self.places[later - 1].move_from(&self.places[later]);
+        }
+        set(&self.filled, filled as u64 - 1);
+        idle
+    }
+}
+
+impl Bins {
+    /// The bins, unless another thread is at them.
+    pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
+        let free = !self.locked.load(Ordering::Relaxed);
+        (free && !self.locked.swap(true, Ordering::Acquire)).then(|| Locked(self))
+    }
+
+    /// The bins, once no other thread is at them.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.try_lock() {
+                Some(locked) => return locked,
+                None => backoff.wait(),
+            }
+        }
+    }
+
+    /// Whether nothing is in them. What another thread does meanwhile may not show.
+    pub(crate) fn is_empty(&self) -> bool {
+        get(&self.occupied) == 0
+    }
+}
+
+impl Locked<'_> {
+    /// Takes the block of `class` out that was freed last, of those whose stamp is not after
+    /// `horizon`.
+    pub(crate) fn pop(&mut self, class: u32, horizon: u64) -> Option<Idle> {
+        let at = bin_of(class);
+        let bin = &self.0.bins[at];
+        let filled = get(&bin.filled) as usize;
+        let place = bin.places[..filled].iter().rposition(|place| {
+            let idle = place.get();
+            idle.class == class && idle.stamp <= horizon
+        })?;
+        let idle = bin.remove(place, filled);
+        if filled == 1 {
+            set(&self.0.occupied, get(&self.0.occupied) & !(1 << at));
+        }
+        Some(idle)
+    }
+
+    /// Puts a block in. Gives the one that this pushes out, if any.
+    pub(crate) fn push(&mut self, idle: Idle) -> Option<Idle> {
+        let at = bin_of(idle.class);
+        let bin = &self.0.bins[at];
+        let tick = get(&self.0.tick) + 1;
+        set(&self.0.tick, tick);
+        let filled = get(&bin.filled) as usize;
+        let pushed_out = (filled == PLACES).then(|| bin.remove(0, filled));
+        let filled = get(&bin.filled);
+        bin.places[filled as usize].set(idle, tick);
+        set(&bin.filled, filled + 1);
+        set(&self.0.occupied, get(&self.0.occupied) | 1 << at);
+        pushed_out
+    }
+
+    /// Takes everything out, what was freed first first.
+    pub(crate) fn empty(&mut self) -> Vec<Idle> {
+        let mut all = Vec::new();
+        let mut occupied = get(&self.0.occupied);
+        while occupied != 0 {
+            let bin = &self.0.bins[occupied.trailing_zeros() as usize];
+            let filled = get(&bin.filled) as usize;
+            all.extend(bin.places[..filled].iter().map(|place| (get(&place.tick), place.get())));
+            set(&bin.filled, 0);
+            occupied &= occupied - 1;
+        }
+        set(&self.0.occupied, 0);
+        all.sort_unstable_by_key(|&(tick, _)| tick);
+        all.into_iter().map(|(_, idle)| idle).collect()
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.0.locked.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,290 @@
+//! In front of a backing: recently freed blocks, by thread, and the figures of what the program
+//! holds.
+//!
+//! Most programs ask again for a size that they have just freed. Such a block comes back from the
+//! [`Bins`] of the thread's *shard*, before the backing is asked and without a lock that other threads
+//! want. A block here is still carved out in its backing, but idle: it is drained into the backing
+//! before anything is decided that depends on what is idle there (growing, giving back, the end of
+//! the context).
+//!
+//! A block goes back to the shard it was allocated from, whichever thread frees it: where one thread
+//! allocates what another frees, it is found again. Shards are many; threads beyond that share them,
+//! and the shard of a thread that has ended is a later one's.
+
+mod bins;
+mod records;
+mod tally;
+
+use std::sync::OnceLock;
+
+use self::bins::{Bins, Idle, Locked};
+use self::records::{Known, Record, Records};
+use self::tally::{Level, Part, SLACK_BLOCKS, SLACK_BYTES};
+use crate::backing::{Block, GRANULE, Token};
+use crate::driver::DevicePtr;
+use crate::order::Stamp;
+use crate::stats::Counters;
+use crate::sync::{self, AtomicU64, Ordering, Padded};
+
+/// Threads beyond this many share.
+const SHARDS: usize = 64;
+
+/// Names the shard of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShardId(u32);
+
+impl ShardId {
+    /// The shard of the n-th thread.
+    pub fn of_thread(number: u32) -> Self {
+        Self(number % SHARDS as u32)
+    }
+}
+
+/// What a thread, or a few, has here. All but the lock is only written under the lock.
+#[derive(Default)]
+struct Shard {
+    bins: Bins,
+    allocated: Part,
+    requested: Part,
+    allocations: Part,
+    /// Bytes in the bins.
+    idle: Part,
+    hits: AtomicU64,
+}
+
+#[derive(Default)]
+struct Levels {
+    allocated: Level,
+    requested: Level,
+    allocations: Level,
+    idle: Level,
+}
+
+/// See the [module](self).
+pub struct Front {
+    records: Records,
+    shards: [OnceLock<Box<Padded<Shard>>>; SHARDS],
+    levels: Padded<Levels>,
+}
+
+/// What became of a block that was put in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Put {
+    /// It is here, and other threads have been told of no more idle bytes than before.
+    Here,
+    /// It is here, and there may be more idle bytes now than ever before.
+    More,
+    /// It is not for here.
+    Refused,
+}
+
+/// The class of a size of `class` bytes as the bins know it; 0 for one that they do not take.
+fn granules(class: u64) -> u32 {
+    u32::try_from(class / GRANULE).unwrap_or(0)
+}
+
+impl Default for Front {
+    fn default() -> Self {
+        Self {
+            records: Records::default(),
+            shards: [const { OnceLock::new() }; SHARDS],
+            levels: Padded::default(),
+        }
+    }
+}
+
+impl Front {
+    fn shard(&self, id: ShardId) -> &Shard {
+        self.shards[id.0 as usize % SHARDS].get_or_init(Box::default)
+    }
+
+    fn shards(&self) -> impl Iterator<Item = &Shard> {
+        self.shards.iter().filter_map(OnceLock::get).map(|shard| &shard.0)
+    }
+
+    /// An idle block of `class`, whose stamp is not after `horizon`, for a request of `bytes`.
+    #[inline]
+    pub fn take(&self, id: ShardId, class: u64, bytes: u64, horizon: Stamp) -> Option<Block> {
+        let shard = self.shard(id);
+        // Who finds the bins taken is as well served by the backing.
+        let mut bins = shard.bins.try_lock()?;
+        let idle = bins.pop(granules(class), horizon.0)?;
+        let record = self.records.of(idle.token);
+        let known = record.get();
+        record.hand_out(bytes, id.0);
+        shard.idle.take(&self.levels.idle, known.bytes, SLACK_BYTES);
+        shard.hits.store(shard.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        self.hand_out(shard, &bins, known.bytes, bytes);
+        Some(Block {
+            ptr: known.ptr,
+            bytes: known.bytes,
+            token: Token(idle.token),
+            stamp: Stamp(idle.stamp),
+        })
+    }
+
+    /// The backing has handed `block` out for a request of `bytes` in `class`.
+    pub fn enter(&self, id: ShardId, block: &Block, class: u64, bytes: u64) {
+        let class = granules(class);
+        let known =
+            Known { ptr: block.ptr, bytes: block.bytes, requested: bytes, class, shard: id.0 };
+        self.records.of(block.token.0).set(known);
+        let shard = self.shard(id);
+        let bins = shard.bins.lock();
+        self.hand_out(shard, &bins, block.bytes, bytes);
+    }
+
+    /// The program has given the block `token` back, to be used again behind fence `stamp`. What
+    /// must leave for it goes to `give`.
+    #[inline]
+    pub fn put(
+        &self,
+        id: ShardId,
+        token: Token,
+        stamp: Stamp,
+        give: impl FnOnce(Token, Stamp),
+    ) -> Put {
+        let record = self.records.of(token.0);
+        let known = record.get();
+        let home = self.shard(ShardId(known.shard));
+        let (shard, mut bins) = match home.bins.try_lock() {
+            Some(bins) => (home, bins),
+            None => {
+                let own = self.shard(id);
+                (own, own.bins.lock())
+            }
+        };
+        self.take_back(shard, &bins, &known);
+        if known.class == 0 {
+            record.clear();
+            return Put::Refused;
+        }
+        let more = shard.idle.add(&self.levels.idle, known.bytes);
+        let pushed_out = bins.push(Idle { class: known.class, token: token.0, stamp: stamp.0 });
+        if let Some(pushed_out) = pushed_out {
+            // Under the lock, as in `empty`.
+            give(self.leave(shard, &bins, pushed_out), Stamp(pushed_out.stamp));
+        }
+        if more { Put::More } else { Put::Here }
+    }
+
+    /// The program has given the block `token` back, which goes elsewhere.
+    pub fn forget(&self, id: ShardId, token: Token) {
+        let record = self.records.of(token.0);
+        let known = record.get();
+        record.clear();
+        let shard = self.shard(id);
+        let bins = shard.bins.lock();
+        self.take_back(shard, &bins, &known);
+    }
+
+    /// Gives every block here to `give`: those of a shard in the order in which they were freed.
+    pub fn drain(&self, mut give: impl FnMut(Token, Stamp)) {
+        for shard in self.shards() {
+            self.empty(shard, &mut give);
+        }
+    }
+
+    /// Gives the blocks of one shard to `give`, in the order in which they were freed.
+    pub fn drain_shard(&self, id: ShardId, mut give: impl FnMut(Token, Stamp)) {
+        self.empty(self.shard(id), &mut give);
+    }
+
+    fn empty(&self, shard: &Shard, give: &mut impl FnMut(Token, Stamp)) {
+        if shard.bins.is_empty() {
+            return;
+        }
+        // Given under the lock, so that whoever needs a block finds it either here or there.
+        let mut bins = shard.bins.lock();
+        for idle in bins.empty() {
+            give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
+        }
+    }
+
+    /// These blocks are no more, whoever had them: others have their memory now.
+    pub fn strike(&self, stale: &[DevicePtr]) {
+        for &ptr in stale {
+            let Some(token) = self.records.find(ptr) else { continue };
+            let mut here = false;
+            for shard in self.shards() {
+                let mut bins = shard.bins.lock();
+                for idle in bins.empty() {
+                    if idle.token == token {
+                        self.leave(shard, &bins, idle);
+                        here = true;
+                    } else {
+                        // It has just been there.
+                        let _ = bins.push(idle);
+                    }
+                }
+            }
+            if !here {
+                self.forget(ShardId::default(), Token(token));
+            }
+        }
+    }
+
+    /// What the program asked for when it got the block `token`, in bytes.
+    pub fn requested(&self, token: Token) -> u64 {
+        self.records.of(token.0).get().requested
+    }
+
+    /// Bytes that are idle here.
+    pub fn idle(&self) -> u64 {
+        let all = self.shards().fold(0_u64, |sum, shard| sum.wrapping_add(shard.idle.net()));
+        // Negative where a block left meanwhile.
+        if all > i64::MAX as u64 { 0 } else { all }
+    }
+
+    /// At least as many bytes, in constant time.
+    pub fn idle_bound(&self) -> u64 {
+        self.levels.idle.bound()
+    }
+
+    /// Enters what the program holds and has held, and what was found here. Bytes that are allocated
+    /// are reserved, so their peak is not above that of the reserved ones.
+    pub fn count(&self, counters: &mut Counters) {
+        let levels = &self.levels;
+        counters.allocated_bytes = levels.allocated.gauge(self.shards().map(|p| &p.allocated));
+        counters.requested_bytes = levels.requested.gauge(self.shards().map(|p| &p.requested));
+        counters.allocation = levels.allocations.gauge(self.shards().map(|p| &p.allocations));
+        for gauge in [&mut counters.allocated_bytes, &mut counters.requested_bytes] {
+            gauge.peak = gauge.peak.min(counters.reserved_bytes.peak).max(gauge.current);
+        }
+        counters.hits += self.shards().map(|p| p.hits.load(Ordering::Relaxed)).sum::<u64>();
+    }
+
+    /// Peaks start again from now.
+    pub fn reset_peaks(&self) {
+        let levels = &self.levels;
+        for shard in self.shards() {
+            let _bins = shard.bins.lock();
+            shard.allocated.publish(&levels.allocated);
+            shard.requested.publish(&levels.requested);
+            shard.allocations.publish(&levels.allocations);
+        }
+        for level in [&levels.allocated, &levels.requested, &levels.allocations] {
+            level.reset_peak();
+        }
+    }
+
+    fn hand_out(&self, shard: &Shard, _locked: &Locked<'_>, bytes: u64, requested: u64) {
+        shard.allocated.add(&self.levels.allocated, bytes);
+        shard.requested.add(&self.levels.requested, requested);
+        shard.allocations.add(&self.levels.allocations, 1);
+    }
+
+    fn take_back(&self, shard: &Shard, _locked: &Locked<'_>, known: &Known) {
+        shard.allocated.take(&self.levels.allocated, known.bytes, SLACK_BYTES);
+        shard.requested.take(&self.levels.requested, known.requested, SLACK_BYTES);
+        shard.allocations.take(&self.levels.allocations, 1, SLACK_BLOCKS);
+    }
+
+    /// `idle`, which is no longer in the bins of `shard`, is the backing's from now on.
+    fn leave(&self, shard: &Shard, _locked: &Locked<'_>, idle: Idle) -> Token {
+        let record: &Record = self.records.of(idle.token);
+        shard.idle.take(&self.levels.idle, record.get().bytes, SLACK_BYTES);
+        record.clear();
+        Token(idle.token)
+    }
+}
