@@ -23,6 +23,7 @@ GROUPS = (
     ("extended", hazards.extended),
     ("contexts", hazards.contexts),
     ("errors", native.errors),
+    ("pointers", native.pointers),
     ("capture", native.capture),
     ("semantics", native.semantics),
     ("frameworks", frameworks.frameworks),

@@ -29,6 +29,38 @@ def errors(suite):
                         f"native `{line}`, pooled `{got.get(name, 'nothing')}`")
 
 
+# What the driver says of mapped memory, or of a context that is broken: for people.
+FOR_PEOPLE = ("sharing-", "vmm-", "width-", "fault-")
+
+
+def pointers(suite):
+    """What is said of pointers, live and freed, whatever the backing."""
+    program = [suite.build / "pointers"]
+    modes = (BARE, "auto") if suite.quick else (BARE, "auto", "auto,backing:exact", "strict")
+    runs = suite.each(modes, lambda mode: suite.run("pointers", program, mode), 1)
+    native = lines_of(runs[0].output)
+    suite.check("pointers/bare", runs[0].problem() is None, runs[0].problem() or "")
+    # Freed memory is told of as an address where nothing can be.
+    for name, line in native.items():
+        if name.startswith("freed-first-1000-"):
+            other = "nowhere-" + name.removeprefix("freed-first-1000-")
+            suite.check(f"pointers/bare/{name}", native.get(other) == line,
+                        f"`{line}`, but `{native.get(other, 'nothing')}` of nowhere")
+    for name, line in native.items():
+        if name.startswith("unmap-"):
+            suite.check(f"pointers/bare/{name}", line == "unmap 0 release 0 free 0", line)
+    for run in runs[1:]:
+        suite.check(f"pointers/{run.mode}", run.problem() is None, run.problem() or "")
+        got = lines_of(run.output)
+        different = [name for name, line in native.items()
+                     if not name.startswith(FOR_PEOPLE) and got.get(name) != line]
+        for name in different[:20]:
+            suite.check(f"pointers/{run.mode}/{name}", False,
+                        f"native `{native[name]}`, pooled `{got.get(name, 'nothing')}`")
+        suite.check(f"pointers/{run.mode}/alike", not different, f"{len(different)} lines differ")
+    suite.run("pointers-fault", program + ["fault"], BARE)
+
+
 def succeeds(line):
     """Whether every result of a capture line is a success."""
     fields = dict(part.split("=", 1) for part in line.split() if "=" in part)

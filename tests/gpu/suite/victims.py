@@ -34,7 +34,7 @@ PRELOADED = {
     "primary_kept": "retain.so",
 }
 # Arguments to run a victim with besides none.
-VARIANTS = {"dlopen": (("dlvsym",),)}
+VARIANTS = {"dlopen": (("dlvsym",),), "share": (("handle",),)}
 # Only `strict` reports a device fault at the free, as native does.
 STRICT = ("fault",)
 # These print what fails natively inside a capture and may succeed pooled (the
@@ -51,8 +51,8 @@ PAST_THE_POOL = ("unsuffixed", "ompt_main", "who", "cancel", "fork_look_up",
                  "look_up_errors")
 # These use cupool where it is there, so that bare and pooled differ.
 POOLED_OUTPUT = {
-    "example": f"{127 << 20} bytes reserved, {127 << 20} of them idle\n"
-               f"{127 << 20} bytes given back\n",
+    "example": f"{64 << 20} bytes reserved, {64 << 20} of them idle\n"
+               f"{64 << 20} bytes given back\n",
     "flush": "released all\nthen 0\nfree memory does not shrink\nget_stats 0\n"
              "size known, active 1, pools 1, allocations 1 of 4\n"
              "requested 1048576, peak 68157440\nget_stats of nothing fails\n"
@@ -63,8 +63,10 @@ POOLED_OUTPUT = {
 }
 # These run one after the other: they take most of the device's memory, or make many contexts, which
 # takes the driver ten times as long while other processes make theirs.
-ALONE = ("oom", "oom_vmm", "device_reset", "context_destroy", "context_threads", "primary_release",
-         "primary_kept", "capture_reset", "forks")
+ALONE = ("oom", "oom_vmm", "device_reset", "context_destroy", "context_threads", "context_flush",
+         "primary_release", "primary_kept", "capture_reset", "forks")
+# These open legacy IPC handles of blocks, which only native blocks have.
+NATIVE_BLOCKS = ("sign_ipc",)
 # Natively these may die at exit, where the driver is torn down under running threads.
 MAY_CRASH = ("exit_running",)
 # What a quick run is content with: the ways in, the order, the errors.
@@ -163,6 +165,8 @@ def compare(suite, victim, arguments):
     for mode in ("auto",) if suite.quick else ("auto", "strict"):
         if mode != "strict" and victim.name in STRICT:
             continue
+        if victim.name in NATIVE_BLOCKS:
+            mode += ",backing:exact"
         pooled = suite.run(name, command, mode, 60, environment)
         problem = pooled.problem()
         if victim.name in PAST_THE_POOL and pooled.status == 0:
