@@ -84,6 +84,7 @@ impl PtrMap {
     }
 
     /// `entry` starts at `ptr`. The address must be one that the map [covers](Self::covers).
+    #[inline]
     pub fn insert(&self, ptr: DevicePtr, entry: Entry) {
         debug_assert!(Self::covers(ptr));
         let (region, page, granule) = split(ptr);
@@ -102,6 +103,7 @@ impl PtrMap {
     }
 
     /// Takes out what starts at `ptr`. Of two threads that ask at the same time one gets it.
+    #[inline]
     pub fn take(&self, ptr: DevicePtr) -> Option<Entry> {
         Entry::from_bits(self.slot(ptr)?.swap(0, Ordering::AcqRel))
     }
@@ -121,6 +123,7 @@ impl PtrMap {
         Entry::from_bits(before.ok()?)
     }
 
+    #[inline]
     fn slot(&self, ptr: DevicePtr) -> Option<&AtomicU64> {
         if !Self::covers(ptr) {
             return None;

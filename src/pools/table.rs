@@ -73,6 +73,7 @@ impl<D: Driver> Table<D> {
         self.find(|pool| pool.number == number)
     }
 
+    #[inline]
     fn find(&self, wanted: impl Fn(&Pool<D>) -> bool) -> Option<Found<'_, D>> {
         let filled = self.filled.load(Ordering::Acquire);
         let here = self.slots(filled).find(|slot| slot.lives() && wanted(&slot.pool));
