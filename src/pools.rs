@@ -161,8 +161,7 @@ impl<D: Driver> Pools<D> {
             pool.dispose(&self.driver, shard, block.token)?;
             return self.driver.allocate(bytes);
         }
-        self.blocks
-            .insert(block.ptr, Entry { pool: pool.number, token: block.token.0, marked: false });
+        self.blocks.insert(block.ptr, Entry::new(pool.number, block.token.0));
         self.note_allocated(block.ptr, bytes);
         if let Some(started) = started {
             pool.events.malloc_latency.record(nanoseconds(started));
@@ -178,8 +177,8 @@ impl<D: Driver> Pools<D> {
     pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let Some(entry) = self.blocks.take(ptr) else { return self.free_unknown(ptr) };
         self.note_freed(ptr);
-        let token = Token(entry.token);
-        let Some(pool) = self.table.of_number(entry.pool) else {
+        let token = Token(entry.token());
+        let Some(pool) = self.table.of_number(entry.pool()) else {
             return self.driver.free(ptr);
         };
         match self.phase() {
@@ -191,7 +190,7 @@ impl<D: Driver> Pools<D> {
             }
             Phase::Retired => return Ok(()),
         }
-        if entry.marked
+        if entry.is_marked()
             && let Some(done) = self.free_marked(&pool, ptr, entry)
         {
             return done;
@@ -207,7 +206,7 @@ impl<D: Driver> Pools<D> {
                         self.settle();
                     }
                 }
-                if pool.give(shard, token, stamp, !entry.marked) {
+                if pool.give(shard, token, stamp, !entry.is_marked()) {
                     pool.trim_to_budget(&self.driver);
                 }
             }
@@ -240,7 +239,7 @@ impl<D: Driver> Pools<D> {
             let freed_before = self.table.all().iter().any(|pool| pool.backing().owns(ptr));
             return if freed_before { DriverError::INVALID_VALUE.code() } else { call() };
         };
-        let Some(pool) = self.table.of_number(entry.pool) else { return call() };
+        let Some(pool) = self.table.of_number(entry.pool()) else { return call() };
         if !pool.backing().is_native() {
             // The driver knows nothing of the block; a free that orders everything orders enough.
             self.blocks.insert(ptr, entry);
@@ -248,7 +247,7 @@ impl<D: Driver> Pools<D> {
         }
         self.note_freed(ptr);
         let free = &mut |_| DriverError::check(call());
-        match pool.dispose_by(ShardId::default(), Token(entry.token), free) {
+        match pool.dispose_by(ShardId::default(), Token(entry.token()), free) {
             Ok(_) => 0,
             Err(error) => {
                 self.blocks.insert(ptr, entry);

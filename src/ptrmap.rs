@@ -10,6 +10,7 @@
 //! A block that starts on a 2 MiB page has its entry in the page itself, so that large blocks need
 //! no table of granules. Tables are made as addresses appear and never taken away.
 
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,31 +23,47 @@ const PAGE_BITS: u32 = 21;
 const REGION_BITS: u32 = if cfg!(miri) { 28 } else { 34 };
 const ADDRESS_BITS: u32 = if cfg!(miri) { 36 } else { 47 };
 
-/// Which block starts at an address: its pool and its name there. Never 0 as a number.
+/// Which block starts at an address: its pool and its name there. One word, so that it is handed on
+/// in a register.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry {
-    /// The pool's number, not 0.
-    pub pool: u32,
-    /// The block's token in that pool.
-    pub token: u32,
-    /// More is kept about the block elsewhere.
-    pub marked: bool,
-}
+pub struct Entry(NonZeroU64);
 
 /// Set in the entry of a block that is marked. No process has so many pools.
 const MARKED: u64 = 1 << 63;
 
 impl Entry {
-    const fn to_bits(self) -> u64 {
-        let mark = if self.marked { MARKED } else { 0 };
-        mark | (self.pool as u64) << 32 | self.token as u64
+    /// The block `token` of the pool of this `number`, which is not 0.
+    #[inline]
+    pub const fn new(number: u32, token: u32) -> Self {
+        match NonZeroU64::new((number as u64) << 32 | token as u64) {
+            Some(bits) if number != 0 => Self(bits),
+            _ => panic!("no pool has the number 0"),
+        }
     }
 
     const fn from_bits(bits: u64) -> Option<Self> {
-        match ((bits & !MARKED) >> 32) as u32 {
-            0 => None,
-            pool => Some(Self { pool, token: bits as u32, marked: bits & MARKED != 0 }),
+        match NonZeroU64::new(bits) {
+            Some(bits) => Some(Self(bits)),
+            None => None,
         }
+    }
+
+    /// The pool's number, not 0.
+    #[inline]
+    pub const fn pool(self) -> u32 {
+        ((self.0.get() & !MARKED) >> 32) as u32
+    }
+
+    /// The block's token in that pool.
+    #[inline]
+    pub const fn token(self) -> u32 {
+        self.0.get() as u32
+    }
+
+    /// Whether more is kept about the block elsewhere.
+    #[inline]
+    pub const fn is_marked(self) -> bool {
+        self.0.get() & MARKED != 0
     }
 }
 
@@ -94,7 +111,7 @@ impl PtrMap {
             0 => &page.first,
             granule => &page.granules.get_or_init(|| table(PAGE_BITS - GRANULE_BITS))[granule],
         };
-        slot.store(entry.to_bits(), Ordering::Release);
+        slot.store(entry.0.get(), Ordering::Release);
     }
 
     /// What starts at `ptr`.
@@ -112,7 +129,7 @@ impl PtrMap {
     pub fn take_of(&self, ptr: DevicePtr, pool: u32) -> Option<Entry> {
         let slot = self.slot(ptr)?;
         let bits = slot.load(Ordering::Acquire);
-        let entry = Entry::from_bits(bits).filter(|entry| entry.pool == pool)?;
+        let entry = Entry::from_bits(bits).filter(|entry| entry.pool() == pool)?;
         slot.compare_exchange(bits, 0, Ordering::AcqRel, Ordering::Relaxed).ok().map(|_| entry)
     }
 
@@ -147,7 +164,7 @@ mod tests {
     use super::*;
 
     fn entry(token: u32) -> Entry {
-        Entry { pool: 1, token, marked: false }
+        Entry::new(1, token)
     }
 
     #[test]
@@ -181,8 +198,9 @@ mod tests {
         assert_eq!(map.mark(ptr), None, "nothing is there");
         map.insert(ptr, entry(u32::MAX));
         assert_eq!(map.mark(ptr), Some(entry(u32::MAX)));
-        let marked = Entry { marked: true, ..entry(u32::MAX) };
-        assert_eq!(map.mark(ptr), Some(marked), "marked before");
+        let marked = map.mark(ptr).unwrap();
+        assert!(marked.is_marked(), "marked before");
+        assert_eq!((marked.pool(), marked.token()), (1, u32::MAX));
         assert_eq!(map.take(ptr), Some(marked));
         assert_eq!(map.take(ptr), None);
         map.insert(ptr, marked);

@@ -11,7 +11,6 @@ use cupool::driver::{
 use cupool::pools::Pools;
 use parking_lot::Mutex;
 
-
 /// Pools on a driver that takes so long for each half of a fence, one thread at a time.
 pub fn pools_on(fence: Duration, order: &str) -> Pools<Prompt> {
     let (options, warnings) = Options::parse(&format!("order:{order},max_idle:100%"), true);

@@ -41,7 +41,7 @@ impl Marks {
         let mut marks = self.marks.lock();
         let entry = blocks.mark(ptr)?;
         let mark = marks.entry(ptr.0).or_default();
-        if !entry.marked {
+        if !entry.is_marked() {
             // Left by a block that went without a free, with its context.
             *mark = Mark::default();
         }

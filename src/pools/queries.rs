@@ -51,8 +51,8 @@ impl<D: Driver> Pools<D> {
         // To the backing, a block that is idle in front of it is still handed out, and each is as
         // large as its class.
         let (start, _) = pool.backing().find(ptr)?;
-        let entry = self.blocks.get(start).filter(|entry| entry.pool == pool.number)?;
-        let bytes = pool.requested(Token(entry.token));
+        let entry = self.blocks.get(start).filter(|entry| entry.pool() == pool.number)?;
+        let bytes = pool.requested(Token(entry.token()));
         (ptr.0 - start.0 < bytes).then_some((start, bytes))
     }
 
@@ -90,9 +90,9 @@ impl<D: Driver> Pools<D> {
                 None => return,
             };
             if let Some(entry) = self.marks.pin(&self.blocks, block.start)
-                && let Some(pool) = self.table.of_number(entry.pool)
+                && let Some(pool) = self.table.of_number(entry.pool())
             {
-                pool.backing().pin(Token(entry.token));
+                pool.backing().pin(Token(entry.token()));
             }
             at = DevicePtr(block.start.0.saturating_add(block.bytes));
         }
@@ -113,7 +113,7 @@ impl<D: Driver> Pools<D> {
             // What is not native, the backing itself keeps from being handed out again.
             return None;
         }
-        let disposed = pool.dispose(&self.driver, ShardId::default(), Token(entry.token));
+        let disposed = pool.dispose(&self.driver, ShardId::default(), Token(entry.token()));
         if disposed.is_err() {
             // Not freed: the block stays the program's.
             self.marks.restore(ptr, mark);
@@ -179,7 +179,7 @@ mod tests {
         pools.pin(first, 1);
         pools.context_ended(Context(0x10));
         assert_eq!(pools.buffer_id(first), None);
-        let entry = Entry { pool: 7, token: 0, marked: false };
+        let entry = Entry::new(7, 0);
         pools.blocks.insert(first, entry);
         assert_ne!(pools.buffer_id(first), id);
         assert!(!pools.marks.take(first).pinned, "another block");
