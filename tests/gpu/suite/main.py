@@ -9,6 +9,7 @@ from pathlib import Path
 
 import build
 import frameworks
+import giving_back
 import hazards
 import native
 import soak
@@ -26,6 +27,7 @@ GROUPS = (
     ("pointers", native.pointers),
     ("capture", native.capture),
     ("semantics", native.semantics),
+    ("flush", giving_back.flush),
     ("frameworks", frameworks.frameworks),
     ("soak", soak.soak),
 )

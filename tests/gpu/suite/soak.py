@@ -19,6 +19,6 @@ def soak(suite):
             suite.note(f"soak/{mode}: {blocks} blocks in {run.seconds:.1f} s")
     arguments = ["--blocks", 20_000, "--threads", 8, "--late", 300]
     control = suite.run("soak", [program] + arguments, UNORDERED, 60)
-    seen = control.problem() is None and not control.output.endswith("wrong words=0\n")
-    suite.check("soak/control", seen,
-                control.problem() or "no wrong word seen without order")
+    # Without order a kernel may also find its memory gone, and that ends the program.
+    seen = control.problem() is not None or not control.output.endswith("wrong words=0\n")
+    suite.check("soak/control", seen, "no wrong word seen without order")
