@@ -22,7 +22,7 @@ constexpr int ROUNDS = 2001;
 constexpr int BATCH = 100;
 constexpr size_t BYTES = 1u << 20;
 
-double now_ns() {
+double host_ns() {
     auto since = std::chrono::steady_clock::now().time_since_epoch();
     return std::chrono::duration<double, std::nano>(since).count();
 }
@@ -77,9 +77,9 @@ int main() try {
     std::vector<std::vector<double>> times(parts.size());
     for (int round = 0; round < ROUNDS; round++)
         for (size_t part = 0; part < parts.size(); part++) {
-            double start = now_ns();
+            double start = host_ns();
             for (int i = 0; i < BATCH; i++) parts[part].second();
-            times[part].push_back((now_ns() - start) / BATCH);
+            times[part].push_back((host_ns() - start) / BATCH);
         }
     for (size_t part = 0; part < parts.size(); part++) {
         auto middle = times[part].begin() + ROUNDS / 2;
