@@ -59,3 +59,64 @@ impl<D: Driver> Pools<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::driver::Context;
+    use crate::fake::FakeDriver;
+
+    const CONTEXT: Context = Context(0x10);
+
+    fn pools(conf: &str) -> Pools<FakeDriver> {
+        let (options, warnings) = Options::parse(conf, false);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        Pools::new(FakeDriver::new(1 << 30).with_vmm(), &options)
+    }
+
+    fn backing(pools: &Pools<FakeDriver>) -> (&'static str, String) {
+        pools.allocate(4096).unwrap();
+        let pool = &pools.snapshot().pools[0];
+        (pool.backing, pool.backing_reason.clone())
+    }
+
+    #[test]
+    fn a_pool_that_another_thread_was_faster_to_make_leaves_nothing() {
+        let pools = pools("");
+        let first = pools.add_pool(CONTEXT).unwrap().number;
+        assert_eq!(pools.add_pool(CONTEXT).unwrap().number, first);
+        assert_eq!(pools.driver().count("reserve_addresses"), 2);
+        assert_eq!(pools.driver().reservations(), 1);
+    }
+
+    #[test]
+    fn a_call_that_wants_native_blocks_counts_from_then_on() {
+        let pools = pools("");
+        assert_eq!(backing(&pools).0, "arena");
+        pools.sign(Sign::PinnedMemory);
+        pools.sign(Sign::Ipc);
+        pools.sign(Sign::SyncMemops);
+        pools.context_ended(CONTEXT);
+        let (name, reason) = backing(&pools);
+        assert_eq!(name, "exact");
+        assert!(reason.contains(Sign::Ipc.name()), "{reason}");
+    }
+
+    #[test]
+    fn what_is_around_counts() {
+        let launched =
+            || Surroundings { launcher: Some("PMI_SIZE=2".to_owned()), ..<_>::default() };
+        let pools = pools("").among(launched);
+        assert_eq!(backing(&pools).0, "exact");
+    }
+
+    #[test]
+    fn without_addresses_there_is_the_other_backing() {
+        let pools = pools("backing:arena");
+        pools.driver().fail_next("reserve_addresses", crate::driver::DriverError::OUT_OF_MEMORY);
+        let (name, reason) = backing(&pools);
+        assert_eq!(name, "exact");
+        assert!(reason.contains("addresses"), "{reason}");
+    }
+}
