@@ -34,9 +34,18 @@ mod sync {
 }
 
 /// Orders in which each model is run.
-const ORDERS: usize = 10_000;
+const ORDERS: usize = 4000;
 
+#[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]
+#[path = "front/bins.rs"]
+mod bins;
 mod fences;
+mod idle;
+mod peak;
+#[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]
+#[allow(dead_code, reason = "some is not shared")]
+#[path = "front/tally.rs"]
+mod tally;
 #[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]
 #[path = "order/turn.rs"]
 mod turn;
@@ -44,6 +53,11 @@ mod turn;
 /// Runs `body` in many orders of its threads' steps: half of them at random, half of them with the few
 /// changes of thread at which mistakes of such protocols show.
 fn in_many_orders(body: impl Fn() + Copy + Sync + Send + 'static) {
-    shuttle::check_random(body, ORDERS / 2);
-    shuttle::check_pct(body, ORDERS / 2, 3);
+    in_orders(ORDERS, body);
+}
+
+/// The same in so many orders.
+fn in_orders(orders: usize, body: impl Fn() + Copy + Sync + Send + 'static) {
+    shuttle::check_random(body, orders / 2);
+    shuttle::check_pct(body, orders / 2, 3);
 }

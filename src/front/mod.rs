@@ -288,3 +288,6 @@ impl Front {
         Token(idle.token)
     }
 }
+
+#[cfg(test)]
+mod tests;

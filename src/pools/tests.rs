@@ -4,6 +4,7 @@ use crate::fake::FakeDriver;
 use crate::stats::FlushReason;
 
 mod edges;
+mod front;
 
 const MIB: u64 = 1 << 20;
 const STREAM: Stream = Stream(7);

@@ -1,0 +1,149 @@
+//! What is freed stands in front of the backing, and nobody may notice.
+
+use super::*;
+
+fn with_vmm() -> FakeDriver {
+    FakeDriver::new(1024 * MIB).with_vmm()
+}
+
+#[test]
+fn a_pool_does_not_grow_while_any_thread_has_what_serves() {
+    for driver in [FakeDriver::new(1024 * MIB), with_vmm()] {
+        let pools = pools_on(driver, "order:fence");
+        let ptr = pools.allocate(66 * MIB).unwrap();
+        pools.free(ptr).unwrap();
+        let before = pools.driver().reserved();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| pools.allocate(64 * MIB));
+            assert_eq!(other.join().unwrap(), Ok(ptr));
+        });
+        assert_eq!(pools.driver().reserved(), before);
+    }
+}
+
+#[test]
+fn small_holes_join_before_a_pool_grows() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    let many: Vec<_> = (0..8).map(|_| pools.allocate(4 * MIB).unwrap()).collect();
+    for ptr in many {
+        pools.free(ptr).unwrap();
+    }
+    let before = pools.driver().reserved();
+    pools.allocate(32 * MIB).unwrap();
+    assert_eq!(pools.driver().reserved(), before);
+}
+
+#[test]
+fn a_flush_finds_what_every_thread_has_freed() {
+    for driver in [FakeDriver::new(1024 * MIB), with_vmm()] {
+        let pools = pools_on(driver, "order:strict");
+        std::thread::scope(|scope| {
+            for thread in 1..4 {
+                let pools = &pools;
+                scope.spawn(move || pools.free(pools.allocate(thread * MIB).unwrap()));
+            }
+        });
+        let idle = pools.idle_bytes();
+        assert_eq!(idle, pools.driver().reserved());
+        assert_eq!(pools.flush(FlushReason::EmptyCache).released, idle);
+        assert_eq!((pools.idle_bytes(), pools.driver().reserved()), (0, 0));
+    }
+}
+
+#[test]
+fn the_range_of_a_block_is_that_of_its_last_request() {
+    for driver in [FakeDriver::new(1024 * MIB), with_vmm()] {
+        let pools = pools_on(driver, "");
+        let ptr = pools.allocate(3 * MIB).unwrap();
+        pools.free(ptr).unwrap();
+        assert_eq!(pools.allocate(3 * MIB + 1000), Ok(ptr), "the same class");
+        let end = DevicePtr(ptr.0 + 3 * MIB + 1000);
+        assert_eq!(pools.address_range(DevicePtr(end.0 - 1)), Some(Ok((ptr, 3 * MIB + 1000))));
+        assert_eq!(pools.address_range(end), Some(Err(DriverError::NOT_FOUND)));
+        pools.free(ptr).unwrap();
+        pools.allocate(2 * MIB + 1).unwrap();
+        assert_eq!(pools.address_range(DevicePtr(end.0 - 1)), Some(Err(DriverError::NOT_FOUND)));
+        assert_eq!(counters(&pools).requested_bytes.current, 2 * MIB + 1);
+    }
+}
+
+#[test]
+fn what_one_thread_allocates_and_another_frees_does_not_pile_up() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    let (send, receive) = std::sync::mpsc::sync_channel::<DevicePtr>(4);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for ptr in receive {
+                pools.free(ptr).unwrap();
+            }
+        });
+        for round in 0..if cfg!(miri) { 20 } else { 2000 } {
+            send.send(pools.allocate((1 + round % 3) * 2 * MIB).unwrap()).unwrap();
+        }
+        drop(send);
+    });
+    let counted = counters(&pools);
+    // Six blocks at once are in somebody's hands at most; what is reserved may be in pieces.
+    assert!(counted.reserved_bytes.peak <= 64 * MIB, "{}", counted.reserved_bytes.peak);
+    assert_eq!(counted.allocated_bytes.current, 0);
+    assert_eq!(pools.idle_bytes(), pools.driver().reserved());
+}
+
+#[test]
+fn threads_keep_the_books_of_an_arena() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    std::thread::scope(|scope| {
+        for thread in 0..4_u64 {
+            let pools = &pools;
+            scope.spawn(move || {
+                let mut held = Vec::new();
+                for round in 0..if cfg!(miri) { 6 } else { 2000 } {
+                    held.push(pools.allocate((1 + (round * 7 + thread) % 9) * MIB / 2).unwrap());
+                    if held.len() > 4 {
+                        pools.free(held.swap_remove((round % 5) as usize)).unwrap();
+                    }
+                    if round % 500 == 99 {
+                        pools.flush(FlushReason::EmptyCache);
+                    }
+                }
+                for ptr in held {
+                    pools.free(ptr).unwrap();
+                }
+            });
+        }
+    });
+    let counted = counters(&pools);
+    assert_eq!(counted.allocated_bytes.current, 0);
+    assert_eq!(counted.allocation.allocated, counted.allocation.freed);
+    assert_eq!(counted.hits + counted.misses, counted.allocation.allocated);
+    assert_eq!(counted.reserved_bytes.current, pools.driver().reserved());
+    assert_eq!(counted.reserved_bytes.current, pools.idle_bytes());
+    assert!(counted.allocated_bytes.peak <= counted.reserved_bytes.peak);
+}
+
+/// The same memory must not be handed out before work that used it.
+#[test]
+fn during_a_capture_nothing_comes_back_that_no_fence_orders() {
+    let pools = pools("order:lazy");
+    let ptr = pools.allocate(MIB).unwrap();
+    pools.free(ptr).unwrap();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    assert_ne!(pools.allocate(MIB), Ok(ptr));
+    assert!(!pools.driver().invalidated());
+}
+
+#[test]
+fn peaks_start_again_from_what_is_held() {
+    let pools = pools("");
+    let [kept, freed] = [(); 2].map(|()| pools.allocate(4 * MIB).unwrap());
+    pools.free(freed).unwrap();
+    pools.reset_peaks();
+    let peaks = |pools| {
+        let counted = counters(pools);
+        (counted.allocated_bytes.peak, counted.allocation.peak, counted.reserved_bytes.peak)
+    };
+    assert_eq!(peaks(&pools), (4 * MIB, 1, 8 * MIB));
+    assert_eq!(pools.allocate(4 * MIB), Ok(freed));
+    assert_eq!(peaks(&pools), (8 * MIB, 2, 8 * MIB));
+    pools.free(kept).unwrap();
+}
