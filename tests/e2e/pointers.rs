@@ -47,8 +47,12 @@ fn shared_blocks_are_not_recycled() {
         assert_eq!(pooled.stats().sum("/num_device_free"), 2, "{way}\n{}", pooled.report());
         assert_eq!(pooled.stats().sum("/misses"), 3, "{way}\n{}", pooled.report());
     }
-    let pooled = share("handle", "backing:exact");
-    assert_eq!(pooled.stats().sum("/misses"), 2, "{}", pooled.report());
+    let pooled = share("dmabuf", "backing:arena");
+    assert_eq!(pooled.stats().sum("/misses"), 3, "{}", pooled.report());
+    for backing in ["backing:exact", "backing:arena"] {
+        let pooled = share("handle", backing);
+        assert_eq!(pooled.stats().sum("/misses"), 2, "{}", pooled.report());
+    }
 }
 
 /// What memory of the arena cannot do fails as the driver says, and is said once, with the cure.

@@ -38,6 +38,8 @@ pub(super) struct Record {
     pub(super) bytes: u64,
     pub(super) requested: u64,
     pub(super) life: Life,
+    /// Others than the program may reach it: it is not to be handed out again.
+    pinned: bool,
 }
 
 /// See the [module](self).
@@ -144,7 +146,14 @@ impl Books {
     fn give_out(&mut self, range: Range<u32>, stamp: Stamp, class: u64, bytes: u64) -> Block {
         let at = range.start;
         self.occupy(range, State::Used(self.next_token()));
-        let record = Record { at, small: false, bytes: class, requested: bytes, life: Life::Live };
+        let record = Record {
+            at,
+            small: false,
+            bytes: class,
+            requested: bytes,
+            life: Life::Live,
+            pinned: false,
+        };
         self.enter(self.address(at), record, stamp)
     }
 
@@ -157,7 +166,14 @@ impl Books {
 
     fn enter_small(&mut self, at: u32, stamp: Stamp, class: u64, bytes: u64) -> Block {
         let ptr = DevicePtr(self.base.0 + u64::from(at) * GRANULE);
-        let record = Record { at, small: true, bytes: class, requested: bytes, life: Life::Live };
+        let record = Record {
+            at,
+            small: true,
+            bytes: class,
+            requested: bytes,
+            life: Life::Live,
+            pinned: false,
+        };
         self.enter(ptr, record, stamp)
     }
 
@@ -202,11 +218,29 @@ impl Books {
         self.records[token.0 as usize].life = Life::Vacant;
         self.vacant.push(token.0);
         if record.small {
-            for (page, stamp) in self.small.give(record.at, stamp) {
-                self.vacate(page..page + 1, stamp);
+            for empty in self.small.give(record.at, stamp, record.pinned) {
+                self.leave(empty.page..empty.page + 1, empty.stamp, empty.pinned);
             }
         } else {
-            self.vacate(record.at..record.at + self.pages_of(record.bytes), stamp);
+            let range = record.at..record.at + self.pages_of(record.bytes);
+            self.leave(range, stamp, record.pinned);
+        }
+    }
+
+    /// Nobody has these pages any more. If others may reach them, they are handed out to nobody
+    /// either: they stay busy until their handles are given back.
+    fn leave(&mut self, range: Range<u32>, stamp: Stamp, pinned: bool) {
+        self.vacate(range.clone(), stamp);
+        if pinned {
+            self.handles.pin(range.clone());
+            self.space.set(range, State::Busy, Stamp::QUIESCED);
+        }
+    }
+
+    /// Others than the program may reach the block, which it holds.
+    pub(super) fn pin(&mut self, token: Token) {
+        if let Some(record) = self.records.get_mut(token.0 as usize) {
+            record.pinned |= record.life == Life::Live;
         }
     }
 
@@ -311,10 +345,11 @@ impl Books {
         self.reserved -= plan.fresh.iter().copied().map(u64::from).sum::<u64>();
     }
 
-    /// Takes the least recently used handle out that can be given back, on its way to the driver.
+    /// Takes the least recently used handle out that can be given back, on its way to the driver;
+    /// first those that are good for nothing else.
     pub(super) fn send_away(&mut self, quiesced: Stamp) -> Option<Handle> {
         let whole = self.handles.whole().filter(|(_, handle)| handle.stamp <= quiesced);
-        let (slot, _) = whole.min_by_key(|(_, handle)| handle.freed)?;
+        let (slot, _) = whole.min_by_key(|(_, handle)| (!handle.pinned, handle.freed))?;
         let handle = self.handles.remove(slot)?;
         self.space.set(handle.range(), State::Busy, Stamp::QUIESCED);
         self.leaving += u64::from(handle.pages) * self.page_bytes;

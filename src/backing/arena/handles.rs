@@ -22,12 +22,14 @@ pub(super) struct Handle {
     pub(super) stamp: Stamp,
     /// When any of it was freed last; later is greater.
     pub(super) freed: u64,
+    /// Others may reach some of it, of which nobody has anything any more: it can only be given back.
+    pub(super) pinned: bool,
 }
 
 impl Handle {
     /// `memory` of so many pages, mapped at page `at`, of which nobody has any yet.
     pub(super) fn new(memory: Memory, at: u32, pages: u32) -> Self {
-        Self { memory, at, pages, used: 0, stamp: Stamp::QUIESCED, freed: 0 }
+        Self { memory, at, pages, used: 0, stamp: Stamp::QUIESCED, freed: 0, pinned: false }
     }
 
     /// Its pages.
@@ -105,6 +107,15 @@ impl Handles {
             if handle.used == 0 {
                 handles.whole.insert((handle.pages, slot));
                 handles.whole_pages += u64::from(handle.pages);
+            }
+        });
+    }
+
+    /// Others may reach these pages, of which nobody has any now.
+    pub(super) fn pin(&mut self, range: Range<u32>) {
+        self.each(range, |handles, slot, _| {
+            if let Some(handle) = &mut handles.slots[slot as usize] {
+                handle.pinned = true;
             }
         });
     }

@@ -149,6 +149,10 @@ impl<D: Driver> Backing<D> for Arena {
         books.wholly_free()
     }
 
+    fn pin(&self, token: Token) {
+        self.books.lock().pin(token);
+    }
+
     fn set_aside(&self, token: Token) {
         self.books.lock().set_aside(token);
     }

@@ -172,7 +172,7 @@ fn choose(handles: &Handles, place: &Place, quiesced: Stamp, wanted: u32, room: 
     }
     let outside =
         |handle: &Handle| handle.at >= place.block.end || handle.range().end <= place.block.start;
-    let movable = |handle: &Handle| handle.stamp <= quiesced && outside(handle);
+    let movable = |handle: &Handle| handle.stamp <= quiesced && !handle.pinned && outside(handle);
     let mut wanted = wanted;
     let mut room = room;
     // The largest that are too small by themselves, until one more is enough: the smallest such.

@@ -14,6 +14,18 @@ struct Shared {
     used: u32,
     /// The latest fence behind which any of it was freed.
     stamp: Stamp,
+    /// Others may reach some of it, which is free.
+    pinned: bool,
+}
+
+/// A page that nobody uses any more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Emptied {
+    pub(super) page: u32,
+    /// The latest fence behind which any of it was freed.
+    pub(super) stamp: Stamp,
+    /// Others may reach some of it.
+    pub(super) pinned: bool,
 }
 
 /// The shared pages, in units of [`GRANULE`] bytes.
@@ -45,7 +57,7 @@ impl Small {
     /// It is placed by its page, not by its fit: beside memory that nothing orders yet the rest of the
     /// page would not fit either.
     pub(super) fn take_in(&mut self, page: u32, stamp: Stamp, units: u32, token: u32) -> u32 {
-        self.pages.insert(page, Shared { used: 0, stamp });
+        self.pages.insert(page, Shared { used: 0, stamp, pinned: false });
         let at = page * self.units_per_page;
         self.space.set(at..at + self.units_per_page, State::Free, stamp);
         self.occupy(at..at + units, token);
@@ -59,18 +71,20 @@ impl Small {
         }
     }
 
-    /// Takes a block back, behind fence `stamp`. Gives the pages that nobody uses any more, which
-    /// are shared pages no longer.
-    pub(super) fn give(&mut self, at: u32, stamp: Stamp) -> Vec<(u32, Stamp)> {
+    /// Takes a block back, behind fence `stamp`; one that is `pinned` is not handed out again. Gives
+    /// the pages that nobody uses any more, which are shared pages no longer.
+    pub(super) fn give(&mut self, at: u32, stamp: Stamp, pinned: bool) -> Vec<Emptied> {
         let Some((at, span)) = self.space.around(at) else { return Vec::new() };
-        self.space.set(span.range(at), State::Free, stamp);
+        let state = if pinned { State::Busy } else { State::Free };
+        self.space.set(span.range(at), state, stamp);
         let mut empty = Vec::new();
         for (page, units) in self.by_page(span.range(at)) {
             let shared = self.shared(page);
             shared.used -= units;
             shared.stamp = shared.stamp.max(stamp);
+            shared.pinned |= pinned;
             if shared.used == 0 {
-                empty.push((page, shared.stamp));
+                empty.push(Emptied { page, stamp: shared.stamp, pinned: shared.pinned });
                 self.pages.remove(&page);
                 let start = page * self.units_per_page;
                 let range = start..start + self.units_per_page;
@@ -92,7 +106,7 @@ impl Small {
 
     fn shared(&mut self, page: u32) -> &mut Shared {
         // What is in use lies on shared pages only.
-        self.pages.entry(page).or_insert(Shared { used: 0, stamp: Stamp::QUIESCED })
+        self.pages.entry(page).or_insert(Shared { used: 0, stamp: Stamp::QUIESCED, pinned: false })
     }
 
     /// The pages that a range lies on, at most two, and how many of its units lie on each.

@@ -8,6 +8,8 @@ use super::space::State;
 use super::*;
 use crate::fake::FakeDriver;
 
+mod pinned;
+
 const MIB: u64 = 1 << 20;
 const PAGE: u64 = 2 * MIB;
 const CAPACITY: u64 = 400 * MIB;
