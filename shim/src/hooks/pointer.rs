@@ -138,12 +138,11 @@ pub unsafe fn attributes(
 /// None beyond the driver's own.
 pub unsafe fn set_attribute(real: impl Fn() -> Status, attribute: c_int, ptr: u64) -> Status {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if attribute == SYNC_MEMOPS {
-        sign(Sign::SyncMemops);
-        share("cuPointerSetAttribute(SYNC_MEMOPS)", &TOLD, real, ptr, 1)
-    } else {
-        unless_freed(real, ptr)
+    if attribute != SYNC_MEMOPS {
+        return real();
     }
+    sign(Sign::SyncMemops);
+    share("cuPointerSetAttribute(SYNC_MEMOPS)", &TOLD, real, ptr, 1)
 }
 
 /// `cuIpcGetMemHandle`
@@ -205,11 +204,4 @@ fn share(
         ));
     }
     status
-}
-
-fn unless_freed(real: impl Fn() -> Status, ptr: u64) -> Status {
-    match resident(ptr) {
-        Some(Resident::Nothing { .. }) => INVALID_VALUE,
-        _ => real(),
-    }
 }
