@@ -24,6 +24,14 @@ fn reuse_among_four_threads() {
     caught("soak");
 }
 
+/// The arena would take the pages away from under the kernel.
+#[test]
+fn pages_that_are_unmapped_while_they_are_still_read() {
+    let output = unordered("flush_late");
+    let reported = output.stderr.contains("later: cuMemUnmap");
+    assert!(reported && output.signal == Some(libc::SIGABRT), "not caught\n{}", output.report());
+}
+
 /// Order that the program only has from `cudaFree` is missing: it computes something else.
 #[test]
 fn two_streams_that_nothing_orders() {
