@@ -9,12 +9,19 @@
 //! its own bins open pays one exchange for them.
 
 use super::sync::{AtomicBool, AtomicU64, Backoff, Ordering};
+use crate::backing::GRANULE;
 
 /// Bins; as many as the bits of a word.
 const BINS: usize = 64;
 /// Blocks that fit into one. Programs that free many of one size in a row and allocate as many
 /// again are served by the backing, which is about as fast.
 const PLACES: usize = 8;
+/// Blocks of larger classes, in granules, are large: they have pages of their own, and whether they
+/// coalesce decides how much memory is needed. So a large block stays here only if it is what this
+/// thread allocated last: then what comes back is what the backing would choose too. All of them
+/// share the last bin, which has one place, and leave it when anything large is freed or allocated. (Without this rule the recorded traces need up to 18 %
+/// more.)
+const LARGE: u32 = ((1 << 20) / GRANULE) as u32;
 
 /// A block that is idle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +56,8 @@ pub(crate) struct Bins {
     /// Which bins hold anything, a bit for each.
     occupied: AtomicU64,
     tick: AtomicU64,
+    /// The large block that was handed out last, one above its token; 0 for none.
+    latest: AtomicU64,
     bins: Box<[Bin]>,
 }
 
@@ -61,6 +70,7 @@ impl Default for Bins {
             locked: AtomicBool::new(false),
             occupied: AtomicU64::new(0),
             tick: AtomicU64::new(0),
+            latest: AtomicU64::new(0),
             bins: (0..BINS).map(|_| Bin::default()).collect(),
         }
     }
@@ -74,10 +84,19 @@ fn set(word: &AtomicU64, value: u64) {
     word.store(value, Ordering::Relaxed);
 }
 
+/// Whether blocks of a size class have pages of their own.
+fn is_large(class: u32) -> bool {
+    class > LARGE
+}
+
 /// The bin of a size class. Multiplied so that neighbouring sizes, and those that are multiples of
 /// one another, lie apart.
 fn bin_of(class: u32) -> usize {
-    (class.wrapping_mul(0x9E37_79B1) >> (u32::BITS - BINS.ilog2())) as usize
+    if is_large(class) {
+        return BINS - 1;
+    }
+    let hash = u64::from(class.wrapping_mul(0x9E37_79B1));
+    ((hash * (BINS as u64 - 1)) >> u32::BITS) as usize
 }
 
 impl Place {
@@ -148,7 +167,32 @@ impl Locked<'_> {
         if filled == 1 {
             set(&self.0.occupied, get(&self.0.occupied) & !(1 << at));
         }
+        self.handed_out(class, idle.token);
         Some(idle)
+    }
+
+    /// A block of `class` has gone to the program.
+    pub(crate) fn handed_out(&self, class: u32, token: u32) {
+        if is_large(class) {
+            set(&self.0.latest, u64::from(token) + 1);
+        }
+    }
+
+    /// Whether a block of `class` that comes back may stay here.
+    pub(crate) fn takes(&self, class: u32, token: u32) -> bool {
+        !is_large(class) || get(&self.0.latest) == u64::from(token) + 1
+    }
+
+    /// Takes the large block out, if there is one. The one handed out last is nothing special from
+    /// now on.
+    pub(crate) fn take_large(&mut self) -> Option<Idle> {
+        set(&self.0.latest, 0);
+        let bin = &self.0.bins[BINS - 1];
+        let filled = get(&bin.filled) as usize;
+        (filled > 0).then(|| {
+            set(&self.0.occupied, get(&self.0.occupied) & !(1 << (BINS - 1)));
+            bin.remove(0, filled)
+        })
     }
 
     /// Puts a block in. Gives the one that this pushes out, if any.
@@ -158,7 +202,8 @@ impl Locked<'_> {
         let tick = get(&self.0.tick) + 1;
         set(&self.0.tick, tick);
         let filled = get(&bin.filled) as usize;
-        let pushed_out = (filled == PLACES).then(|| bin.remove(0, filled));
+        let places = if is_large(idle.class) { 1 } else { PLACES };
+        let pushed_out = (filled == places).then(|| bin.remove(0, filled));
         let filled = get(&bin.filled);
         bin.places[filled as usize].set(idle, tick);
         set(&bin.filled, filled + 1);

@@ -131,6 +131,7 @@ impl Front {
         self.records.of(block.token.0).set(known);
         let shard = self.shard(id);
         let bins = shard.bins.lock();
+        bins.handed_out(class, block.token.0);
         self.hand_out(shard, &bins, block.bytes, bytes);
     }
 
@@ -155,8 +156,12 @@ impl Front {
             }
         };
         self.take_back(shard, &bins, &known);
-        if known.class == 0 {
+        if known.class == 0 || !bins.takes(known.class, token.0) {
             record.clear();
+            // With this one back, the backing might choose another than the one that is here.
+            if let Some(idle) = bins.take_large() {
+                give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
+            }
             return Put::Refused;
         }
         let more = shard.idle.add(&self.levels.idle, known.bytes);

@@ -96,8 +96,10 @@ fn agrees(steps: Vec<Step>, threads: u32) -> Result<(), TestCaseError> {
                 block.stamp = Stamp(stamp);
                 let mut out = None;
                 let give = |token, stamp| out = Some((token, stamp));
-                front.put(ShardId::of_thread(thread), block.token, block.stamp, give);
-                naive.idle.insert(block.token.0, (block, class(bytes)));
+                let put = front.put(ShardId::of_thread(thread), block.token, block.stamp, give);
+                if put != Put::Refused {
+                    naive.idle.insert(block.token.0, (block, class(bytes)));
+                }
                 if let Some((token, stamp)) = out {
                     let (idle, _) = naive.idle.remove(&token.0).expect("it was here");
                     prop_assert_eq!(idle.stamp, stamp);
@@ -184,6 +186,36 @@ fn entered(front: &Front, thread: u32, token: u32) -> Token {
 
 fn none(token: Token, _: Stamp) {
     panic!("{token:?} is pushed out");
+}
+
+#[test]
+fn a_large_block_stays_only_if_it_was_the_last_to_be_allocated() {
+    let front = Front::default();
+    let shard = ShardId::of_thread(0);
+    let class = 8 * MIB;
+    let large = |token: u32| {
+        let ptr = DevicePtr(u64::from(token + 1) << 32);
+        let block = Block { ptr, bytes: class, token: Token(token), stamp: Stamp::QUIESCED };
+        front.enter(shard, &block, class, class);
+        block.token
+    };
+    let (first, second) = (large(0), large(1));
+    assert_eq!(front.put(shard, first, Stamp::QUIESCED, none), Put::Refused);
+    assert_eq!(front.put(shard, second, Stamp::QUIESCED, none), Put::Refused, "not by then");
+    let second = large(1);
+    assert_ne!(front.put(shard, second, Stamp::QUIESCED, none), Put::Refused);
+    for _ in 0..3 {
+        let block =
+            front.take(shard, class, class, Stamp::QUIESCED).expect("it was freed just now");
+        assert_ne!(front.put(shard, block.token, Stamp::QUIESCED, none), Put::Refused);
+    }
+    let third = large(2);
+    let mut out = None;
+    assert_ne!(
+        front.put(shard, third, Stamp::QUIESCED, |token, _| out = Some(token)),
+        Put::Refused
+    );
+    assert_eq!(out, Some(second), "there is place for one");
 }
 
 #[test]
