@@ -84,11 +84,11 @@ fn the_arena_holds_its_figures() {
         "arena",
         &[
             bound("cupy", 1.12, 15.0),
-            bound("generate", 1.20, 8.0),
+            bound("generate", 1.16, 8.0),
             bound("lora_eval", 1.06, 15.0),
-            bound("resnet", 1.08, 12.0),
+            bound("resnet", 1.05, 12.0),
             bound("train_fixed", 1.02, 8.0),
-            bound("train_varlen", 1.10, 12.0),
+            bound("train_varlen", 1.03, 12.0),
         ],
     );
     for trace in ["cupy", "resnet", "train_varlen"] {
