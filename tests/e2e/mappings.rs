@@ -55,24 +55,43 @@ fn contexts_that_end_in_threads() {
     leaves_nothing(Victim::new("context_threads"), BACKING);
 }
 
-/// What the driver refuses once it refuses once: nothing is lost, and the program gets its memory.
+/// What the driver refuses once it refuses once: the program hears of it as of a refused
+/// `cuMemAlloc`, or not at all, and nothing is lost.
 #[test]
 fn failures_of_the_arenas_own_calls() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let left = directory.path().join("left");
     let bare = Victim::new("context_destroy").bare();
-    let mut noticed = Vec::new();
-    for call in ["cuMemAddressReserve", "cuMemCreate", "cuMemMap", "cuMemSetAccess", "cuMemUnmap"] {
+    let mut problems = Vec::new();
+    for call in ["cuMemAddressReserve", "cuMemCreate", "cuMemMap", "cuMemSetAccess"] {
         for number in [1, 2, 5] {
             let fault = format!("{call}:{number}=999");
-            let victim = Victim::new("context_destroy").env("SIMCUDA_FAULTS", &fault);
+            let victim = Victim::new("context_destroy");
+            let victim = victim.env("SIMCUDA_FAULTS", &fault).env("SIMCUDA_LEFT", &left);
             let pooled = victim.pooled(BACKING);
-            let output_differs = pooled.stdout != bare.stdout;
-            if pooled.code.is_none() || pooled.stderr.contains("panic") {
-                noticed.push(format!("{fault}\n{}", pooled.report()));
-            } else if output_differs && call == "cuMemAddressReserve" {
-                // Without addresses there is the other backing.
-                noticed.push(format!("{fault}\n{}", pooled.report()));
+            let told = pooled.code == Some(1) && pooled.stderr.contains("999 from cuMemAlloc");
+            let unnoticed = pooled.stdout == bare.stdout;
+            let clean = fs::read_to_string(&left)
+                .is_ok_and(|text| text == "mappings 0\nmemory 0\nreservations 0\n");
+            // Without addresses there is the other backing.
+            let right = if call == "cuMemAddressReserve" { unnoticed } else { told || unnoticed };
+            if !right || (unnoticed && !clean) {
+                problems.push(format!("{fault}\n{}", pooled.report()));
             }
         }
     }
-    assert!(noticed.is_empty(), "{}", noticed.join("\n"));
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// What the driver does not let go of, nobody is handed again, and the program does not notice.
+#[test]
+fn failures_to_give_back() {
+    let bare = Victim::new("context_flush").bare();
+    for call in ["cuMemUnmap", "cuMemRelease", "cuMemAddressFree"] {
+        for number in [1, 3] {
+            let fault = format!("{call}:{number}=999");
+            let pooled = Victim::new("context_flush").env("SIMCUDA_FAULTS", &fault).pooled(BACKING);
+            cupool_tests::assert_same(&bare, &pooled);
+        }
+    }
 }
