@@ -88,6 +88,24 @@ pub unsafe fn attributes_of_nothing(
     unsafe { ask(count, attributes, data, NOWHERE) }
 }
 
+/// Whether any device that the process sees can be given access to another's memory.
+pub fn has_peers() -> bool {
+    let Some(functions) = functions() else { return false };
+    let (Some(count_devices), Some(can_access)) =
+        (functions.cuDeviceGetCount, functions.cuDeviceCanAccessPeer)
+    else {
+        return false;
+    };
+    let (mut count, mut able) = (0, 0);
+    // SAFETY: what is to be written can be.
+    let known = unsafe { count_devices(&raw mut count) } == 0;
+    let mut pairs = (0..count).flat_map(|a| (0..count).map(move |b| (a, b)));
+    // SAFETY: as before; the driver checks the ordinals.
+    known
+        && pairs
+            .any(|(a, b)| a != b && unsafe { can_access(&raw mut able, a, b) } == 0 && able != 0)
+}
+
 /// Whether `device` has a primary context now.
 pub fn has_primary_context(device: c_int) -> bool {
     let Some(functions) = functions() else { return false };

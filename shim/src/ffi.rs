@@ -94,6 +94,8 @@ functions! {
     cuDeviceGetUuid: fn(*mut [u8; 16], c_int), optional;
     cuDeviceGetUuid_v2: fn(*mut [u8; 16], c_int), optional;
     cuDeviceTotalMem_v2: fn(*mut usize, c_int);
+    cuDeviceGetCount: fn(*mut c_int), optional;
+    cuDeviceCanAccessPeer: fn(*mut c_int, c_int, c_int), optional;
     cuDeviceGetAttribute: fn(*mut c_int, c_int, c_int);
     cuDevicePrimaryCtxGetState: fn(c_int, *mut c_uint, *mut c_int);
     cuDevicePrimaryCtxRetain: fn(*mut usize, c_int);

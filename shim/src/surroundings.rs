@@ -7,8 +7,10 @@ use std::path::Path;
 use cupool::backing::{Surroundings, launcher, shares_memory};
 use libc::dl_phdr_info;
 
-/// Reads the environment and the loader's list of objects in memory, and asks whether `/dev/dxg` is
-/// there, through which CUDA works in the Windows Subsystem for Linux.
+use crate::driver;
+
+/// Reads the environment and the loader's list of objects in memory, asks the driver about peers,
+/// and whether `/dev/dxg` is there, through which CUDA works in the Windows Subsystem for Linux.
 pub fn look() -> Surroundings {
     let mut library: Option<String> = None;
     // SAFETY: `visit` takes its data as the name that is passed here and outlives the call.
@@ -17,6 +19,7 @@ pub fn look() -> Surroundings {
         wsl: Path::new("/dev/dxg").exists(),
         launcher: launcher(|name| env::var(name).ok()),
         library,
+        peers: driver::has_peers(),
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Surroundings {
     pub launcher: Option<String>,
     /// The file name of a loaded library that [shares memory](shares_memory).
     pub library: Option<String>,
+    /// A device of the process can be given access to another's memory (`cuCtxEnablePeerAccess`),
+    /// which does not reach mapped memory.
+    pub peers: bool,
 }
 
 /// Variables in which launchers put the number of ranks.
@@ -103,6 +106,9 @@ pub fn choose(
     if let Some(library) = &surroundings.library {
         return exact(format!("{library} is loaded"));
     }
+    if surroundings.peers {
+        return exact("devices of the process can be given access to each other".to_owned());
+    }
     (Kind::Arena, "nothing needs an allocation of the driver's own".to_owned())
 }
 
@@ -148,6 +154,7 @@ mod tests {
             (Surroundings { wsl: true, ..none() }, "Windows"),
             (Surroundings { launcher: Some("PMI_SIZE=4".to_owned()), ..none() }, "PMI_SIZE=4"),
             (Surroundings { library: Some("libucp.so.0".to_owned()), ..none() }, "libucp.so.0"),
+            (Surroundings { peers: true, ..none() }, "access to each other"),
         ] {
             exact(choose_in(Auto, &around), why);
             assert_eq!(choose_in(Arena, &around).0, Kind::Arena);

@@ -76,6 +76,7 @@ fn the_arena_says_what_it_cannot_do() {
 #[test]
 fn the_choice_of_a_backing() {
     let victim = || Victim::new("driver");
+    let two = || victim().env("SIMCUDA_DEVICES", "2");
     for (victim, options, backing, reason) in [
         (victim(), "backing:auto", "arena", "nothing needs"),
         (victim(), "backing:arena", "arena", "as configured"),
@@ -86,6 +87,9 @@ fn the_choice_of_a_backing() {
         (victim().env("PMI_SIZE", "1"), "backing:auto", "arena", "nothing needs"),
         (victim().preload("libmpi.so.40"), "backing:auto", "exact", "libmpi.so.40 is loaded"),
         (victim().preload("libmpi.so.40"), "backing:arena", "arena", "as configured"),
+        (two(), "backing:auto", "arena", "nothing needs"),
+        (two().env("SIMCUDA_PEERS", "1"), "backing:auto", "exact", "access to each other"),
+        (victim().env("SIMCUDA_PEERS", "1"), "backing:auto", "arena", "nothing needs"),
     ] {
         let pooled = victim.pooled(options);
         let stats = pooled.succeeded().stats();

@@ -207,9 +207,7 @@ pub fn get_attribute(value: Out<i32>, attribute: i32, device: i32) -> Api {
     })
 }
 
-/// `cuDeviceGetP2PAttribute`, `cuDeviceCanAccessPeer`: no device reaches another.
+/// `cuDeviceCanAccessPeer`
 pub fn can_access_peer(able: Out<i32>, device: i32, peer: i32) -> Api {
-    check(device)?;
-    check(peer)?;
-    able.set(0)
+    able.set(i32::from(check(device)? != check(peer)? && SETTINGS.peers))
 }

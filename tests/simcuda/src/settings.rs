@@ -33,6 +33,8 @@ pub struct Settings {
     pub latency: bool,
     /// `SIMCUDA_PAGEABLE`: the devices can access pageable host memory.
     pub pageable: bool,
+    /// `SIMCUDA_PEERS`: the devices say that they can access each other, though they never do.
+    pub peers: bool,
     /// `SIMCUDA_FAULTS=name:call=code,…`.
     pub faults: Vec<Fault>,
     /// `SIMCUDA_LOG`: a file that gets one line for each call.
@@ -52,6 +54,7 @@ impl Settings {
             no_vmm: flag("SIMCUDA_NO_VMM"),
             latency: env::var("SIMCUDA_LATENCY").is_ok_and(|value| value == "facts"),
             pageable: flag("SIMCUDA_PAGEABLE"),
+            peers: flag("SIMCUDA_PEERS"),
             faults: parse_faults(&env::var("SIMCUDA_FAULTS").unwrap_or_default()),
             log: path("SIMCUDA_LOG"),
             counts: path("SIMCUDA_COUNTS"),
