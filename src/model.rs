@@ -37,13 +37,14 @@ mod sync {
 const ORDERS: usize = 4000;
 
 #[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]
+#[allow(dead_code, reason = "some is not needed in a model")]
 #[path = "front/bins.rs"]
 mod bins;
 mod fences;
 mod idle;
 mod peak;
 #[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]
-#[allow(dead_code, reason = "some is not shared")]
+#[allow(dead_code, reason = "some is not needed in a model")]
 #[path = "front/tally.rs"]
 mod tally;
 #[expect(clippy::duplicate_mod, reason = "compiled with the checker's atomics")]

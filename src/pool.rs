@@ -14,6 +14,7 @@ use crate::driver::{
 use crate::front::{Front, ShardId};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
 use crate::stats::{Counters, Events, Kept, PoolSnapshot};
+use crate::sync::Padded;
 
 mod lease;
 mod memory;
@@ -47,9 +48,9 @@ pub struct Pool<D: Driver> {
     backing: Box<dyn Backing<D>>,
     backing_reason: String,
     /// What the backing told last of the idle bytes that it could give back.
-    spare: AtomicU64,
+    spare: Padded<AtomicU64>,
     /// What happens, counted.
-    pub events: Events,
+    pub events: Padded<Events>,
     deferred: Mutex<Deferred>,
     has_deferred: AtomicBool,
     /// Who works in the context on the pool's own account.
@@ -77,8 +78,8 @@ impl<D: Driver> Pool<D> {
             front: Front::default(),
             backing: backing.0,
             backing_reason: backing.1,
-            spare: AtomicU64::new(0),
-            events: Events::default(),
+            spare: Padded::default(),
+            events: Padded::default(),
             deferred: Mutex::default(),
             has_deferred: AtomicBool::new(false),
             lease: Lease::default(),

@@ -156,7 +156,16 @@ impl PtrMap {
 
 fn split(ptr: DevicePtr) -> (usize, usize, usize) {
     let part = |from: u32, to: u32| ((ptr.0 >> from) & ((1 << (to - from)) - 1)) as usize;
-    (part(REGION_BITS, ADDRESS_BITS), part(PAGE_BITS, REGION_BITS), part(GRANULE_BITS, PAGE_BITS))
+    let page = spread(part(PAGE_BITS, REGION_BITS));
+    (part(REGION_BITS, ADDRESS_BITS), page, part(GRANULE_BITS, PAGE_BITS))
+}
+
+/// Where a page lies in its region. Neighbours lie apart, so that threads whose blocks are next to
+/// each other do not write to the same cache lines: the number rotated by two bits, since four pages
+/// share the lines that a processor fetches together.
+const fn spread(page: usize) -> usize {
+    const BITS: u32 = REGION_BITS - PAGE_BITS;
+    (page << 2 | page >> (BITS - 2)) & ((1 << BITS) - 1)
 }
 
 #[cfg(test)]

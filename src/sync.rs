@@ -41,7 +41,7 @@ impl Backoff {
 /// neighbours do not take it away from those that read it.
 #[derive(Default)]
 #[repr(align(128))]
-pub(crate) struct Padded<T>(pub(crate) T);
+pub struct Padded<T>(pub(crate) T);
 
 impl<T> Deref for Padded<T> {
     type Target = T;

@@ -19,8 +19,8 @@ const PLACES: usize = 8;
 /// Blocks of larger classes, in granules, are large: they have pages of their own, and whether they
 /// coalesce decides how much memory is needed. So a large block stays here only if it is what this
 /// thread allocated last: then what comes back is what the backing would choose too. All of them
-/// share the last bin, which has one place, and leave it when anything large is freed or allocated. (Without this rule the recorded traces need up to 18 %
-/// more.)
+/// share the last bin, which has one place, and leave it when anything large is freed or allocated.
+/// (Without this rule the recorded traces need up to 18 % more.)
 const LARGE: u32 = ((1 << 20) / GRANULE) as u32;
 
 /// A block that is idle.
@@ -193,6 +193,18 @@ impl Locked<'_> {
             set(&self.0.occupied, get(&self.0.occupied) & !(1 << (BINS - 1)));
             bin.remove(0, filled)
         })
+    }
+
+    /// How many blocks of `class` there are.
+    pub(crate) fn count(&self, class: u32) -> usize {
+        let bin = &self.0.bins[bin_of(class)];
+        let filled = get(&bin.filled) as usize;
+        bin.places[..filled].iter().filter(|place| place.get().class == class).count()
+    }
+
+    /// Blocks that were ever put in.
+    pub(crate) fn pushed(&self) -> u64 {
+        get(&self.0.tick)
     }
 
     /// Puts a block in. Gives the one that this pushes out, if any.

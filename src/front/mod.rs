@@ -67,6 +67,25 @@ pub struct Front {
     levels: Padded<Levels>,
 }
 
+/// Blocks of a small size that take turns where a fence goes before the reuse: one fence serves for
+/// all of them.
+const ROTATED: usize = 4;
+/// The largest size of those, in bytes.
+const ROTATED_LARGEST: u64 = 1 << 20;
+/// The backing is asked for another one once in so many frees at most: it may have none.
+const ROTATED_ASK: u64 = 8;
+
+/// What is here where a fence goes before the reuse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Lazily {
+    /// This block.
+    Found(Block),
+    /// Blocks whose fence is still to come, and so few that one more would save fences.
+    Few,
+    /// Nothing of that size.
+    Nothing,
+}
+
 /// What became of a block that was put in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Put {
@@ -109,18 +128,48 @@ impl Front {
         // Who finds the bins taken is as well served by the backing.
         let mut bins = shard.bins.try_lock()?;
         let idle = bins.pop(granules(class), horizon.0)?;
+        Some(self.come(id, shard, &bins, idle, bytes))
+    }
+
+    /// An idle block of `class` for a request of `bytes`; one whose fence is in place, if there is
+    /// any, so that one fence serves for as many blocks as can be.
+    pub fn take_lazily(&self, id: ShardId, class: u64, bytes: u64, placed: Stamp) -> Lazily {
+        let shard = self.shard(id);
+        let Some(mut bins) = shard.bins.try_lock() else { return Lazily::Nothing };
+        let of_class = granules(class);
+        let idle = match bins.pop(of_class, placed.0) {
+            Some(idle) => idle,
+            None => {
+                if class <= ROTATED_LARGEST && bins.pushed() % ROTATED_ASK == 0 {
+                    let count = bins.count(of_class);
+                    if 0 < count && count < ROTATED {
+                        return Lazily::Few;
+                    }
+                }
+                match bins.pop(of_class, u64::MAX) {
+                    Some(idle) => idle,
+                    None => return Lazily::Nothing,
+                }
+            }
+        };
+        Lazily::Found(self.come(id, shard, &bins, idle, bytes))
+    }
+
+    /// `idle`, which is no longer in the bins of `shard`, is the program's from now on.
+    #[inline(always)]
+    fn come(&self, id: ShardId, shard: &Shard, bins: &Locked<'_>, idle: Idle, bytes: u64) -> Block {
         let record = self.records.of(idle.token);
         let known = record.get();
         record.hand_out(bytes, id.0);
         shard.idle.take(&self.levels.idle, known.bytes, SLACK_BYTES);
         shard.hits.store(shard.hits.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        self.hand_out(shard, &bins, known.bytes, bytes);
-        Some(Block {
+        self.hand_out(shard, bins, known.bytes, bytes);
+        Block {
             ptr: known.ptr,
             bytes: known.bytes,
             token: Token(idle.token),
             stamp: Stamp(idle.stamp),
-        })
+        }
     }
 
     /// The backing has handed `block` out for a request of `bytes` in `class`.

@@ -1,7 +1,8 @@
 //! What is known of each block that its backing has handed out, found by its token without a lock.
 //!
 //! Records lie in chunks, each twice as large as the one before, which are made as tokens appear and
-//! neither move nor go away. A record is written by whoever has the block, and read by whoever gets
+//! neither move nor go away. Those of consecutive tokens, which threads that allocate at the same time
+//! get, lie apart, so that such threads do not write to the same cache lines. A record is written by whoever has the block, and read by whoever gets
 //! it from there (through the map of pointers or a bin), so plain words do.
 
 use std::sync::OnceLock;
@@ -58,15 +59,27 @@ impl Records {
         let log2 = place.ilog2();
         let chunk = self.chunks[(log2 - FIRST_LOG2) as usize]
             .get_or_init(|| (0..1_usize << log2).map(|_| Record::default()).collect());
-        &chunk[(place - (1 << log2)) as usize]
+        &chunk[spread((place - (1 << log2)) as usize, log2)]
     }
 
     /// The block that starts at `ptr`: its token. Looks at all of them.
     pub(super) fn find(&self, ptr: DevicePtr) -> Option<u32> {
-        let all = self.chunks.iter().map_while(OnceLock::get).flatten();
-        let at = all.map(Record::get).position(|known| known.ptr == ptr)?;
-        u32::try_from(at).ok()
+        let made = self.chunks.iter().zip(FIRST_LOG2..).filter_map(|(chunk, log2)| {
+            let chunk = chunk.get()?;
+            let at = (0..chunk.len()).find(|&at| chunk[spread(at, log2)].get().ptr == ptr)?;
+            Some(at as u64 + (1 << log2) - (1 << FIRST_LOG2))
+        });
+        made.last().and_then(|token| u32::try_from(token).ok())
     }
+}
+
+/// Records on two cache lines, which processors fetch together, as a power of two.
+const LINES_LOG2: u32 = 2;
+
+/// Where the record `at` lies in a chunk of `1 << log2`: its number rotated by some bits.
+fn spread(at: usize, log2: u32) -> usize {
+    let mask = (1 << log2) - 1;
+    (at << LINES_LOG2 | at >> (log2 - LINES_LOG2)) & mask
 }
 
 impl Record {

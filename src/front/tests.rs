@@ -260,6 +260,27 @@ fn a_block_behind_a_fence_to_come_waits_in_its_place() {
 }
 
 #[test]
+fn what_needs_no_fence_comes_first_where_one_goes_before_the_reuse() {
+    let front = Front::default();
+    let shard = ShardId::default();
+    let lazily = |placed| match front.take_lazily(shard, MIB, MIB, Stamp(placed)) {
+        Lazily::Found(block) => Some(block.token),
+        Lazily::Few | Lazily::Nothing => None,
+    };
+    let [early, late, latest] = [1, 2, 3].map(|token| {
+        let ptr = DevicePtr(u64::from(token) << 32);
+        let block = Block { ptr, bytes: MIB, token: Token(token), stamp: Stamp::QUIESCED };
+        front.enter(shard, &block, MIB, MIB);
+        front.put(shard, block.token, Stamp(token.into()), none);
+        block.token
+    });
+    assert_eq!(lazily(1), Some(early));
+    assert_eq!(lazily(1), Some(latest), "the last freed of those that need one");
+    assert_eq!(lazily(2), Some(late));
+    assert_eq!(lazily(9), None);
+}
+
+#[test]
 fn threads_beyond_the_last_shard_share() {
     assert_eq!(ShardId::of_thread(SHARDS as u32), ShardId::of_thread(0));
     let front = Front::default();

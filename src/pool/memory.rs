@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::Pool;
 use crate::backing::{Block, Progress, Token, round_up};
 use crate::driver::{DevicePtr, Driver, DriverError};
-use crate::front::{Put, ShardId};
+use crate::front::{Lazily, Put, ShardId};
 use crate::order::{Captures, Mode, Ordered, Stamp};
 
 impl<D: Driver> Pool<D> {
@@ -23,12 +23,28 @@ impl<D: Driver> Pool<D> {
             self.collect(driver);
         }
         let class = round_up(bytes)?;
-        let lazy = mode == Mode::Lazy && !captures.any();
-        let horizon = if lazy { Stamp(u64::MAX) } else { self.fences.placed() };
-        let block = match self.front.take(shard, class, bytes, horizon) {
-            Some(block) => block,
-            None => self.reuse_from_backing(shard, class, bytes, horizon)?,
-        };
+        if mode == Mode::Lazy && !captures.any() {
+            return self.reuse_lazily(driver, captures, shard, class, bytes);
+        }
+        let horizon = self.fences.placed();
+        // Handed on as it is: a block that is put together here again costs time.
+        match self.front.take(shard, class, bytes, horizon) {
+            Some(block) => Some(block),
+            None => self.reuse_from_backing(shard, class, bytes, horizon),
+        }
+    }
+
+    /// Idle memory, behind a fence that is placed now if it needs one.
+    #[inline(never)]
+    fn reuse_lazily(
+        &self,
+        driver: &D,
+        captures: &Captures,
+        shard: ShardId,
+        class: u64,
+        bytes: u64,
+    ) -> Option<Block> {
+        let block = self.find_lazily(shard, class, bytes)?;
         if block.stamp > self.fences.placed() {
             match self.fences.place(driver, captures) {
                 Ok(Ordered::Yes(_)) => {}
@@ -41,6 +57,25 @@ impl<D: Driver> Pool<D> {
             }
         }
         Some(block)
+    }
+
+    /// Idle memory, if possible such as needs no fence.
+    #[inline]
+    fn find_lazily(&self, shard: ShardId, class: u64, bytes: u64) -> Option<Block> {
+        let any = Stamp(u64::MAX);
+        let placed = self.fences.placed();
+        let found = match self.front.take_lazily(shard, class, bytes, placed) {
+            Lazily::Found(block) => return Some(block),
+            Lazily::Few => match self.backing.reuse(class, placed) {
+                Some(block) => {
+                    self.front.enter(shard, &block, class, bytes);
+                    Some(block)
+                }
+                None => self.front.take(shard, class, bytes, any),
+            },
+            Lazily::Nothing => None,
+        };
+        found.or_else(|| self.reuse_from_backing(shard, class, bytes, any))
     }
 
     /// Asks the backing: for what is idle there together with what this thread has freed, and then

@@ -147,3 +147,37 @@ fn peaks_start_again_from_what_is_held() {
     assert_eq!(peaks(&pools), (8 * MIB, 2, 8 * MIB));
     pools.free(kept).unwrap();
 }
+
+#[test]
+fn a_lazy_fence_serves_for_several_small_blocks_of_memory_that_is_there() {
+    let pools = pools_on(with_vmm(), "order:lazy");
+    let rounds = 64;
+    let pairs = |bytes| {
+        let before = pools.driver().count("context_waits");
+        for _ in 0..rounds {
+            pools.free(pools.allocate(bytes).unwrap()).unwrap();
+        }
+        pools.driver().count("context_waits") - before
+    };
+    let small = pairs(4096);
+    assert!(small <= rounds / 4 + 24, "{small} fences");
+    assert!(small >= rounds / 4 - 2, "{small} fences: each block needs one before its reuse");
+    let reserved = pools.driver().reserved();
+    pools.free(pools.allocate(16 * MIB).unwrap()).unwrap();
+    let grown = pools.driver().reserved();
+    assert!(grown <= reserved + 16 * MIB);
+    assert_eq!(pairs(16 * MIB), rounds, "a large block is not kept twice");
+    assert_eq!(pools.driver().reserved(), grown);
+}
+
+#[test]
+fn a_lazy_reuse_prefers_what_needs_no_fence() {
+    let pools = pools("order:lazy");
+    let [early, late, other] = [(); 3].map(|()| pools.allocate(MIB).unwrap());
+    pools.free(early).unwrap();
+    pools.free(other).unwrap();
+    assert_eq!(pools.allocate(MIB), Ok(other), "and a fence orders both");
+    pools.free(late).unwrap();
+    assert_eq!(pools.allocate(MIB), Ok(early));
+    assert_eq!(pools.driver().count("context_waits"), 1);
+}
