@@ -151,7 +151,7 @@ fn upwards(
     let (_, above) = space.around(end).filter(|(_, span)| usable(span))?;
     let enough = end + above.units >= block.end;
     let stamp = extent.stamp.max(above.stamp);
-    enough.then(|| Place { block, gap: start..end, spare: Spare::Above(0), stamp })
+    enough.then_some(Place { block, gap: start..end, spare: Spare::Above(0), stamp })
 }
 
 /// `extent`, and what is mapped below it.

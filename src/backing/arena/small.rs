@@ -96,11 +96,10 @@ impl Small {
 
     /// The block that a unit belongs to: its token and its start.
     pub(super) fn block_around(&self, unit: u32) -> Option<(u32, u32)> {
-        match self.space.around(unit)? {
-            (at, span) => match span.state {
-                State::Used(token) => Some((token, at)),
-                _ => None,
-            },
+        let (at, span) = self.space.around(unit)?;
+        match span.state {
+            State::Used(token) => Some((token, at)),
+            _ => None,
         }
     }
 
