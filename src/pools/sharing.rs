@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::Pools;
 use crate::backing::{Arena, Backing, Exact, Kind, Surroundings, choose, wants_native};
+use crate::config;
 use crate::driver::{Device, DeviceFacts, Driver};
 use crate::order::Sign;
 
@@ -46,8 +47,14 @@ impl<D: Driver> Pools<D> {
         device: Device,
         facts: &DeviceFacts,
     ) -> (Box<dyn Backing<D>>, String) {
+        let option = self.options.backing;
         let seen = self.sharing.seen.get().copied();
-        let (kind, reason) = choose(self.options.backing, facts.vmm, seen, &(self.sharing.look)());
+        // Who has decided needs nobody to look.
+        let surroundings = match option {
+            config::Backing::Auto => (self.sharing.look)(),
+            config::Backing::Arena | config::Backing::Exact => Surroundings::default(),
+        };
+        let (kind, reason) = choose(option, facts.vmm, seen, &surroundings);
         let (Kind::Arena, Some(vmm)) = (kind, facts.vmm) else {
             return (Box::new(Exact::new()), reason);
         };
