@@ -5,6 +5,7 @@ use crate::stats::FlushReason;
 
 mod edges;
 mod front;
+mod rest;
 
 const MIB: u64 = 1 << 20;
 const STREAM: Stream = Stream(7);

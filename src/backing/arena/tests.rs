@@ -88,6 +88,10 @@ impl Model {
         assert!(self.driver.may_use(block.ptr, block.bytes), "handed out without memory");
         // Reused in place: only what nobody has any more is unmapped.
         let range = block.ptr.0..block.ptr.0 + block.bytes;
+        for (freed, stamp) in &self.freed {
+            let apart = freed.end <= range.start || range.end <= freed.start;
+            assert!(apart || stamp.0 <= self.placed, "handed out before its fence");
+        }
         self.freed.retain(|(freed, _)| freed.end <= range.start || range.end <= freed.start);
         self.held.push((block, bytes));
         Ok(block)
@@ -205,6 +209,18 @@ proptest! {
             assert_eq!(model.driver.reservations(), 0);
         }
         assert_eq!(model.driver.strays(), 0, "what was refused once is released in the end");
+    }
+}
+
+#[test]
+fn what_the_driver_does_not_unmap_is_not_mapped_over() {
+    let mut model = Model::new();
+    // The handle stays where it was mapped, since access and unmapping both fail.
+    model.driver.fail_next("allow_access", DriverError::INVALID_VALUE);
+    model.driver.fail_next("unmap_memory", DriverError::INVALID_VALUE);
+    assert!(model.take(8 * MIB).is_err());
+    for _ in 0..4 {
+        model.take(8 * MIB).unwrap();
     }
 }
 

@@ -1,0 +1,77 @@
+//! What a flush leaves while the device still uses it, and who gives it back.
+
+use super::*;
+
+const BYTES: u64 = 8 * MIB;
+
+fn arena(conf: &str) -> Pools<FakeDriver> {
+    pools_on(FakeDriver::new(1024 * MIB).with_vmm(), conf)
+}
+
+/// A block of eight mebibytes that the device still uses when it is freed.
+fn free_one_in_use(pools: &Pools<FakeDriver>) {
+    let ptr = pools.allocate(BYTES).unwrap();
+    pools.driver().submit();
+    pools.free(ptr).unwrap();
+}
+
+#[test]
+fn what_the_device_still_uses_goes_when_it_is_done() {
+    for order in ["fence", "lazy"] {
+        let pools = arena(&format!("order:{order}"));
+        free_one_in_use(&pools);
+        let flush = pools.flush(FlushReason::EmptyCache);
+        assert_eq!((flush.released, flush.pending), (0, BYTES), "{order}");
+        assert!(pools.has_rest());
+        assert!(pools.flush_rest(), "{order}: it is not done yet");
+        assert_eq!(pools.driver().count("unmap_memory"), 0, "{order}");
+        pools.driver().finish();
+        assert!(!pools.flush_rest(), "{order}: that was all");
+        assert!(!pools.has_rest());
+        assert_eq!(pools.driver().reserved(), 0, "{order}");
+        let record = pools.snapshot().flushes.pop().unwrap();
+        assert_eq!((record.released, record.released_later), (0, BYTES), "{order}");
+        assert_eq!(record.idle_after, 0, "{order}");
+    }
+}
+
+#[test]
+fn what_is_freed_after_a_flush_is_not_its_business() {
+    let pools = arena("order:fence");
+    free_one_in_use(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    let kept = pools.allocate(64 * MIB).unwrap();
+    pools.free(kept).unwrap();
+    pools.driver().finish();
+    assert!(!pools.flush_rest());
+    assert_eq!(pools.driver().reserved(), 64 * MIB);
+}
+
+#[test]
+fn what_is_used_again_meanwhile_stays() {
+    let pools = arena("order:fence");
+    free_one_in_use(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    let again = pools.allocate(BYTES).unwrap();
+    pools.driver().finish();
+    assert!(!pools.flush_rest());
+    assert!(pools.driver().may_use(again, BYTES));
+}
+
+#[test]
+fn the_end_of_the_context_takes_the_rest_along() {
+    let pools = arena("order:fence");
+    free_one_in_use(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    let context = pools.driver().current_context().unwrap().unwrap();
+    pools.end_context(context, || 0, || false);
+    assert!(!pools.flush_rest());
+    assert_eq!((pools.driver().reserved(), pools.driver().reservations()), (0, 0));
+}
+
+#[test]
+fn what_no_device_holds_is_not_tried() {
+    let pools = arena("order:fence");
+    assert_eq!(pools.allocate(2048 * MIB), Err(DriverError::OUT_OF_MEMORY));
+    assert_eq!(pools.driver().count("create_memory"), 0);
+}
