@@ -29,6 +29,10 @@ use crate::sync::{self, AtomicU64, Ordering, Padded};
 /// Threads beyond this many share.
 const SHARDS: usize = 64;
 
+/// So many shards are a crowd. Fewer threads allocate in a program with one for each part of its work,
+/// such as a forward and a backward pass.
+const CROWD: u64 = 4;
+
 /// Names the shard of a thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ShardId(u32);
@@ -64,6 +68,8 @@ struct Levels {
 pub struct Front {
     records: Records,
     shards: [OnceLock<Box<Padded<Shard>>>; SHARDS],
+    /// Shards that are made.
+    made: AtomicU64,
     levels: Padded<Levels>,
 }
 
@@ -107,6 +113,7 @@ impl Default for Front {
         Self {
             records: Records::default(),
             shards: [const { OnceLock::new() }; SHARDS],
+            made: AtomicU64::new(0),
             levels: Padded::default(),
         }
     }
@@ -114,7 +121,15 @@ impl Default for Front {
 
 impl Front {
     fn shard(&self, id: ShardId) -> &Shard {
-        self.shards[id.0 as usize % SHARDS].get_or_init(Box::default)
+        self.shards[id.0 as usize % SHARDS].get_or_init(|| {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            Box::default()
+        })
+    }
+
+    /// Whether so many threads allocate that they are to wait for each other as little as can be.
+    pub fn is_crowded(&self) -> bool {
+        self.made.load(Ordering::Relaxed) >= CROWD
     }
 
     fn shards(&self) -> impl Iterator<Item = &Shard> {
@@ -242,6 +257,18 @@ impl Front {
     /// Gives the blocks of one shard to `give`, in the order in which they were freed.
     pub fn drain_shard(&self, id: ShardId, mut give: impl FnMut(Token, Stamp)) {
         self.empty(self.shard(id), &mut give);
+    }
+
+    /// Gives the large block of one shard to `give`, if there is one.
+    pub fn drain_large(&self, id: ShardId, give: impl FnOnce(Token, Stamp)) {
+        let shard = self.shard(id);
+        if shard.bins.is_empty() {
+            return;
+        }
+        let mut bins = shard.bins.lock();
+        if let Some(idle) = bins.take_large() {
+            give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
+        }
     }
 
     fn empty(&self, shard: &Shard, give: &mut impl FnMut(Token, Stamp)) {

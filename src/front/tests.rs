@@ -281,6 +281,33 @@ fn what_needs_no_fence_comes_first_where_one_goes_before_the_reuse() {
 }
 
 #[test]
+fn a_few_threads_are_no_crowd() {
+    let front = Front::default();
+    for thread in 0..4 {
+        assert!(!front.is_crowded(), "{thread} threads");
+        entered(&front, thread, thread);
+    }
+    assert!(front.is_crowded());
+}
+
+#[test]
+fn what_is_large_leaves_by_itself() {
+    let front = Front::default();
+    let shard = ShardId::default();
+    let small = entered(&front, 0, 1);
+    front.put(shard, small, Stamp::QUIESCED, none);
+    front.drain_large(shard, none);
+    let ptr = DevicePtr(1 << 40);
+    let block = Block { ptr, bytes: 2 * MIB, token: Token(2), stamp: Stamp::QUIESCED };
+    front.enter(shard, &block, 2 * MIB, 2 * MIB);
+    front.put(shard, block.token, Stamp(7), none);
+    let mut out = Vec::new();
+    front.drain_large(shard, |token, stamp| out.push((token, stamp)));
+    assert_eq!(out, [(block.token, Stamp(7))]);
+    assert_eq!(front.idle(), MIB, "the small one is here");
+}
+
+#[test]
 fn threads_beyond_the_last_shard_share() {
     assert_eq!(ShardId::of_thread(SHARDS as u32), ShardId::of_thread(0));
     let front = Front::default();

@@ -22,6 +22,24 @@ fn a_pool_does_not_grow_while_any_thread_has_what_serves() {
 }
 
 #[test]
+fn a_crowd_leaves_nothing_behind_when_a_pool_would_grow() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                let two = [(); 2].map(|()| pools.allocate(MIB).unwrap());
+                for ptr in two {
+                    pools.free(ptr).unwrap();
+                }
+            });
+        }
+    });
+    let before = pools.driver().reserved();
+    pools.allocate(before).unwrap();
+    assert_eq!(pools.driver().reserved(), before);
+}
+
+#[test]
 fn small_holes_join_before_a_pool_grows() {
     let pools = pools_on(with_vmm(), "order:fence");
     let many: Vec<_> = (0..8).map(|_| pools.allocate(4 * MIB).unwrap()).collect();
