@@ -31,6 +31,8 @@ const POSIX_FILE_DESCRIPTOR: u32 = 1;
 const ON_DEVICE: u32 = 1;
 /// `CU_MEM_ACCESS_FLAGS_PROT_READWRITE`
 const READ_WRITE: u32 = 3;
+/// `CU_POINTER_ATTRIBUTE_HOST_POINTER`
+const HOST_POINTER: c_int = 4;
 /// `CU_POINTER_ATTRIBUTE_IS_MANAGED`
 const IS_MANAGED: c_int = 8;
 /// The version that brought `cuCtxRecordEvent` and `cuCtxWaitEvent`.
@@ -73,7 +75,8 @@ pub unsafe fn attribute_of_nothing(data: *mut c_void, attribute: c_int) -> Statu
     ask.map_or(DriverError::INVALID_VALUE.code(), |ask| unsafe { ask(data, attribute, NOWHERE) })
 }
 
-/// The same for `cuPointerGetAttributes`.
+/// The same for `cuPointerGetAttributes`. As the driver does, it tells what a program takes for host
+/// memory by its own address.
 ///
 /// # Safety
 /// `attributes` points to `count` attributes, `data` to as many places for them.
@@ -81,11 +84,27 @@ pub unsafe fn attributes_of_nothing(
     count: c_uint,
     attributes: *const c_int,
     data: *const *mut c_void,
+    ptr: u64,
 ) -> Status {
     let ask = functions().and_then(|functions| functions.cuPointerGetAttributes);
     let Some(ask) = ask else { return DriverError::INVALID_VALUE.code() };
     // SAFETY: as above.
-    unsafe { ask(count, attributes, data, NOWHERE) }
+    let status = unsafe { ask(count, attributes, data, NOWHERE) };
+    for index in 0..count as usize {
+        // SAFETY: so many there are, as the caller says.
+        let (attribute, place) = unsafe { (*attributes.add(index), *data.add(index)) };
+        if status != 0 || attribute != HOST_POINTER || place.is_null() {
+            continue;
+        }
+        let place = place.cast::<u64>();
+        // SAFETY: not null, so the driver has just written that attribute there, which is 64 bits wide.
+        unsafe {
+            if place.read_unaligned() == NOWHERE {
+                place.write_unaligned(ptr);
+            }
+        }
+    }
+    status
 }
 
 /// Whether any device that the process sees can be given access to another's memory.

@@ -24,7 +24,7 @@ fn the_native_table() {
          host pointer = 1, buffer id the block's, managed 0, device 0, range start the start, \
          range size 0x3e8, mapped 0x1",
         "1 of 1000, range = 0, the start, 1000 bytes, handle = 1",
-        "freed 1000, together = 0, context 0, memory type 0, device pointer 0, host pointer 0, \
+        "freed 1000, together = 0, context 0, memory type 0, device pointer 0, host pointer the start, \
          buffer id 0, managed 0, device 0xfffffffe, range start 0, range size 0, mapped 0",
         "then 1000: id new",
     ] {

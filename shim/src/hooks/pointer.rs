@@ -113,7 +113,7 @@ pub unsafe fn attributes(
         Some(Resident::Block(block)) => Some(block),
         Some(Resident::Nothing { .. }) => {
             // SAFETY: as the caller says.
-            return unsafe { driver::attributes_of_nothing(count, attributes, data) };
+            return unsafe { driver::attributes_of_nothing(count, attributes, data, ptr) };
         }
         None => None,
     };

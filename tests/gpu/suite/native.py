@@ -44,7 +44,9 @@ def pointers(suite):
     for name, line in native.items():
         if name.startswith("freed-first-1000-"):
             other = "nowhere-" + name.removeprefix("freed-first-1000-")
-            suite.check(f"pointers/bare/{name}", native.get(other) == line,
+            # What is echoed is the start here and any address there.
+            alike = native.get(other, "").replace("the address", "the start") == line
+            suite.check(f"pointers/bare/{name}", alike,
                         f"`{line}`, but `{native.get(other, 'nothing')}` of nowhere")
     for name, line in native.items():
         if name.startswith("unmap-"):

@@ -44,14 +44,17 @@ pub fn get_attribute(data: Out<u8>, which: u32, pointer: u64) -> Api {
     attribute(&sim, data, which, pointer)
 }
 
-/// `cuPointerGetAttributes`: unknown pointers are no error, their attributes are 0.
+/// `cuPointerGetAttributes`: unknown pointers are no error. They are taken for host memory that the
+/// device has at no address; all other attributes are 0.
 pub fn get_attributes(count: u32, attributes: In<u32>, data: In<Out<u8>>, pointer: u64) -> Api {
     let sim = state::lock();
     context::current(&sim)?;
+    let unknown = sim.memory.around(pointer).is_none();
     for index in 0..count as usize {
         let (which, place) = (attributes.get_at(index)?, data.get_at(index)?);
         if attribute(&sim, place, which, pointer).is_err() {
             match which {
+                4 if unknown => place.cast().set(pointer)?,
                 1 | 3 | 4 | 7 | 11 | 12 | 14 | 17 => place.cast().set(0_u64)?,
                 2 | 16 => place.cast().set(0_u32)?,
                 9 => place.cast().set(-2_i32)?,
