@@ -3,8 +3,6 @@ prints the medians as Markdown tables; every sample goes into a JSON file."""
 
 import importlib.util
 import json
-import re
-import statistics
 import sys
 import time
 
@@ -12,29 +10,19 @@ import build
 import main
 from frameworks import python
 import tables
+import torch_tables
 from harness import BARE, ORDERED
+from samples import Samples
 
-# No new process is started after this many seconds, so that a slow machine
-# ends with fewer rounds and not with none.
-BUDGET_S = 270
+# A part starts no process after so many seconds, so that a slow machine ends with
+# fewer rounds and not with none: in all, and with --quick.
+BUDGET_S = {"calls": (90, 15), "flat": (25, 8), "torch": (170, 50), "cost": (45, 15),
+            "cupy": (60, 12)}
 CACHED = {}
+# Either name, for older and newer versions.
+EXPANDABLE = {name: "expandable_segments:True"
+              for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")}
 UNCACHED = {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
-
-
-class Samples:
-    """Values by configuration and metric."""
-
-    def __init__(self):
-        self.values = {}
-
-    def add(self, configuration, output):
-        for name, value in re.findall(r"^(\S+) ([0-9.]+) (?:us|ms)$", output, re.M):
-            self.values.setdefault(configuration, {}).setdefault(name, []).append(float(value))
-
-    def median(self, configuration, name):
-        """The median, or None where nothing was measured."""
-        values = self.values.get(configuration, {}).get(name)
-        return statistics.median(values) if values else None
 
 
 class Bench:
@@ -42,52 +30,96 @@ class Bench:
         self.suite = suite
         self.samples = Samples()
         self.rounds = 1 if suite.quick else 3
-        self.deadline = time.monotonic() + (50 if suite.quick else BUDGET_S)
+        self.deadline = 0
         self.problems = []
         self.commands = {}
 
-    def measure(self, configuration, command, mode, environment=None, timeout=90):
-        """One process; what it prints is added to the samples."""
+    def begin(self, part):
+        """The part's time starts."""
+        whole, quick = BUDGET_S[part]
+        self.deadline = time.monotonic() + (quick if self.suite.quick else whole)
+
+    def measure(self, configuration, command, mode, environment=None, timeout=60):
+        """One process; what it prints is added to the samples. Returns how it went."""
         if time.monotonic() > self.deadline:
-            self.problems.append(f"{configuration}: not run, out of time")
-            return
+            if configuration not in self.samples.values:
+                self.problems.append(f"{configuration}: not run, out of time")
+            return None
         run = self.suite.run(configuration.replace(" ", "-"), command, mode, timeout, environment)
         self.commands[configuration] = " ".join(str(part) for part in command)
-        if run.problem():
-            self.problems.append(f"{configuration}: {run.problem()}")
-        self.samples.add(configuration, run.output)
+        measured = self.samples.add(configuration, run.output)
+        problem = run.problem() or (None if measured else f"{mode}: printed no figure")
+        if problem:
+            self.problems.append(f"{configuration}: {problem}")
+        return run
 
     # ---- what is measured -------------------------------------------------
 
     def calls(self):
-        program = self.suite.build / "bench"
+        """Pairs idle, with a kernel, and among sixteen threads."""
+        self.begin("calls")
+        program, crowd = self.suite.build / "bench", self.suite.build / "crowd"
         for _ in range(self.rounds):
             for mode in (BARE,) + ORDERED:
                 self.measure(f"calls {mode}", [program], mode)
+                self.measure(f"threads {mode}", [crowd, "threads"], mode)
+            self.measure("threads async", [crowd, "async-threads"], BARE)
+
+    def flat(self):
+        """Pairs among few and many blocks and holes; natively, that takes too long."""
+        self.begin("flat")
+        for _ in range(self.rounds):
+            for mode in ("auto", "lazy", "fence"):
+                self.measure(f"flat {mode}", [self.suite.build / "crowd", "flat"], mode)
 
     def torch(self):
-        widths = ["--width", "512"] + ([] if self.suite.quick else ["--width", "2048"])
-        command = python("torch_train.py", "--time", "--steps", "40", *widths)
-        for round_ in range(self.rounds):
+        """Time and memory beside PyTorch's own allocator, without and with expandable
+        segments."""
+        self.begin("torch")
+        models = torch_tables.QUICK_MODELS if self.suite.quick else torch_tables.MODELS
+        names = [part for model in models for part in ("--model", model)]
+        steps = "40" if self.suite.quick else "60"
+        command = python("torch_train.py", "--time", "--steps", steps, *names)
+        for _ in range(self.rounds):
             self.measure("torch own", command, BARE, CACHED)
             self.measure("torch fence", command, "fence", UNCACHED)
-            self.measure("torch auto", command, "auto", UNCACHED)
-            if round_ == 0 and not self.suite.quick:
-                self.measure("torch lazy", command, "lazy", UNCACHED)
-                self.measure("torch native", command, BARE, UNCACHED)
+            self.measure("torch expandable", command, BARE, EXPANDABLE)
+            self.measure("torch lazy", command, "lazy", UNCACHED)
+        if not self.suite.quick:
+            few = python("torch_train.py", "--time", "--steps", "20", "--seconds", "2",
+                         "--model", "d512", "--model", "d2048")
+            self.measure("torch auto", few, "auto", UNCACHED)
+            self.measure("torch native", few, BARE, UNCACHED)
+
+    def cost_of_flushes(self):
+        """What a flush every second costs a training loop, compared with itself."""
+        self.begin("cost")
+        turns = 3 if self.suite.quick else 6
+        for mode in ("fence",) if self.suite.quick else ("fence", "lazy"):
+            run = self.measure(f"flushes {mode}",
+                               python("torch_flush.py", "--turns", str(turns)), mode, UNCACHED)
+            flushes = [flush for report in (run.stats if run else [])
+                       for flush in report.get("flushes", [])
+                       if flush.get("reason") == "signal"
+                       and flush.get("released_bytes", 0) + flush.get("released_later_bytes", 0)]
+            if run and len(flushes) < turns:
+                self.problems.append(f"flushes {mode}: only {len(flushes)} gave something back")
 
     def cupy(self):
+        """A chain of operations beside CuPy's own pool."""
+        self.begin("cupy")
         command = python("cupy_chain.py", "--time", "--rounds", "40")
         for round_ in range(self.rounds):
             self.measure("cupy own", command + ["--pool"], BARE, {})
             self.measure("cupy fence", command, "fence", {})
-            self.measure("cupy auto", command, "auto", {})
+            self.measure("cupy lazy", command, "lazy", {})
             if self.suite.quick:
                 continue
-            self.measure("cupy-transfers own", command + ["--pool", "--transfers"], BARE, {})
-            self.measure("cupy-transfers auto", command + ["--transfers"], "auto", {})
+            self.measure("cupy auto", command, "auto", {})
             if round_ == 0:
-                self.measure("cupy lazy", command, "lazy", {})
+                self.measure("cupy-transfers own", command + ["--pool", "--transfers"], BARE, {})
+                self.measure("cupy-transfers auto", command + ["--transfers"], "auto", {})
+                self.measure("cupy-transfers lazy", command + ["--transfers"], "lazy", {})
                 self.measure("cupy native", command, BARE, {})
                 self.measure("cupy-transfers native", command + ["--transfers"], BARE, {})
 
@@ -104,19 +136,26 @@ class Bench:
 def run():
     options = main.arguments("Measures bare and pooled alternately.")
     suite = main.new_suite(options, "bench")
-    if not build.build_programs(suite, only=("bench",)):
+    if not build.build_programs(suite, only=("bench", "crowd")):
         sys.exit(1)
     bench = Bench(suite)
-    if suite.wanted("calls"):
-        bench.calls()
-    for package, measure in (("torch", bench.torch), ("cupy", bench.cupy)):
-        if suite.wanted(package) and importlib.util.find_spec(package):
+    # The part that `--only` selects by, the package it needs, and what it is.
+    parts = (("calls", None, bench.calls), ("flat", None, bench.flat),
+             ("torch", "torch", bench.torch), ("cost", "torch", bench.cost_of_flushes),
+             ("cupy", "cupy", bench.cupy))
+    for part, package, measure in parts:
+        if suite.wanted(part) and (package is None or importlib.util.find_spec(package)):
+            started = time.monotonic()
             measure()
-    print(f"\nMedians of {bench.rounds} alternating runs; pairs in µs.\n")
-    for table in (tables.pairs, tables.work, tables.targets):
-        print(table(bench.samples) + "\n")
+            suite.log(f"{part}: {time.monotonic() - started:.0f} s")
+    print(f"\nMedians of up to {bench.rounds} alternating runs; pairs in µs.")
+    for table in (tables.pairs, tables.threads, tables.flat, tables.work, torch_tables.training,
+                  lambda samples: tables.targets(samples) + torch_tables.targets(samples)):
+        rows = table(bench.samples)
+        if len(rows) > 1:
+            print("\n" + tables.markdown(rows))
     for problem in bench.problems:
-        print(f"problem {problem}")
+        print(f"problem {problem}"[:240])
     print(f"samples in {bench.write_json()}")
     sys.exit(1 if bench.problems or suite.failed else 0)
 

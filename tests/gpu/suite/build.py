@@ -13,7 +13,7 @@ import victims
 DRIVER_DIRECTORIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
                       "/usr/local/cuda/compat")
 # Programs of one source each.
-SIMPLE = ("errors", "capture", "semantics", "pointers", "flush", "soak", "bench")
+SIMPLE = ("errors", "capture", "semantics", "pointers", "flush", "soak", "bench", "crowd")
 # Graphs launched from the device need relocatable device code, so the hazard
 # program is linked from objects.
 HAZARD = ("hazard", "overwrite", "read", "extended", "contexts")

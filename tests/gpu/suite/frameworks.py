@@ -14,9 +14,11 @@ JAX = {"XLA_PYTHON_CLIENT_ALLOCATOR": "platform", "XLA_PYTHON_CLIENT_PREALLOCATE
 CASES = (
     ("torch-uncached", "torch", ["torch_train.py"], UNCACHED, ("auto", "fence", "strict", "lazy")),
     ("torch-caching", "torch", ["torch_train.py"], DETERMINISTIC, ("auto",)),
+    ("torch-varlen", "torch", ["torch_train.py", "--model", "varlen", "--steps", "20"], UNCACHED,
+     ("fence", "lazy")),
     ("cupy-unpooled", "cupy", ["cupy_chain.py"], {}, ("auto", "fence", "lazy")),
-    ("cupy-transfers", "cupy", ["cupy_chain.py", "--transfers"], {}, ("auto",)),
-    ("jax-platform", "jax", ["jax_platform.py"], JAX, ("auto",)),
+    ("cupy-transfers", "cupy", ["cupy_chain.py", "--transfers"], {}, ("auto", "lazy")),
+    ("jax-platform", "jax", ["jax_platform.py"], JAX, ("auto", "lazy")),
 )
 # The cases of `--quick`, in one ordering each.
 QUICK = ("torch-uncached", "cupy-unpooled")

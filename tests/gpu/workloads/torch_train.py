@@ -1,72 +1,92 @@
-"""Trains a small transformer with a fixed seed. Prints each step's loss to the
-last bit (`loss HEX`), or with --time the time per step (`step MS ms`)."""
+"""Trains models with fixed seeds; several, each in a process of its own. Prints
+each step's loss to the last bit (`loss MODEL HEX`), or with --time
+
+    step-MODEL MS ms          a step
+    reserved-MODEL SIZE MiB   the most that PyTorch's allocator, or the pool where
+                              there is one, ever took from the driver
+    used-MODEL SIZE MiB       what is in use on the device at the end, by anybody
+"""
 
 import argparse
+import math
+import os
+import statistics
+import sys
 import time
+import traceback
 
 import torch
-from torch import nn
+
+import pool
+from torch_models import TRAINERS
+
+# Steps between two waits for the device.
+SEGMENT = 10
 
 parser = argparse.ArgumentParser()
-parser.add_argument("--width", type=int, action="append")
+parser.add_argument("--model", action="append", choices=TRAINERS)
 parser.add_argument("--steps", type=int, default=6)
 parser.add_argument("--warmup", type=int, default=10)
+parser.add_argument("--seconds", type=float, default=4, help="of timing, at most, per model")
 parser.add_argument("--time", action="store_true")
 options = parser.parse_args()
 
-LAYERS, BATCH, SEQUENCE, VOCABULARY = 6, 16, 256, 8192
 
-
-class Model(nn.Module):
-    def __init__(self, width):
-        super().__init__()
-        self.embedding = nn.Embedding(VOCABULARY, width)
-        layer = nn.TransformerEncoderLayer(
-            width, width // 64, 4 * width, dropout=0.0, batch_first=True, norm_first=True
-        )
-        self.encoder = nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
-        self.head = nn.Linear(width, VOCABULARY)
-
-    def forward(self, tokens):
-        return self.head(self.encoder(self.embedding(tokens)))
-
-
-def trainer(width):
-    """A function that makes one step and returns the loss, on the device."""
-    torch.manual_seed(1)
-    model = Model(width).cuda()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    tokens = torch.randint(0, VOCABULARY, (BATCH, SEQUENCE), device="cuda")
-
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        logits = model(tokens)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), tokens.flatten())
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return step
-
-
-def timed(step):
+def timed(step, most_seconds):
+    """Milliseconds per step, segment by segment."""
     for _ in range(options.warmup):
         step()
     torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(options.steps):
-        step()
-    torch.cuda.synchronize()
-    return (time.perf_counter() - start) / options.steps * 1e3
+    times = []
+    end = time.perf_counter() + most_seconds
+    while len(times) * SEGMENT < options.steps and (not times or time.perf_counter() < end):
+        start = time.perf_counter()
+        for _ in range(SEGMENT):
+            step()
+        torch.cuda.synchronize()
+        times.append((time.perf_counter() - start) / SEGMENT * 1e3)
+    return times
+
+
+def train(name):
+    step = TRAINERS[name]()
+    if not options.time:
+        for _ in range(options.steps):
+            print("loss", name, step().item().hex(), flush=True)
+        return
+    if name == "varlen":
+        # No step is like another: only all of them together can be compared.
+        value = statistics.mean(timed(step, math.inf))
+    else:
+        value = statistics.median(timed(step, options.seconds))
+    print(f"step-{name} {value:.4f} ms")
+    reserved = pool.reserved_peak()
+    if reserved is None:
+        reserved = torch.cuda.max_memory_reserved()
+    free, total = torch.cuda.mem_get_info()
+    print(f"reserved-{name} {reserved / 2**20:.1f} MiB")
+    print(f"used-{name} {(total - free) / 2**20:.1f} MiB", flush=True)
+
+
+def in_a_child(work, *arguments):
+    """Calls `work` in a process that has PyTorch loaded, but shares no GPU state."""
+    child = os.fork()
+    if child == 0:
+        status = 0
+        try:
+            work(*arguments)
+        except Exception:  # noqa: BLE001 - told, and the next model still runs
+            traceback.print_exc()
+            status = 1
+        sys.exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 torch.set_float32_matmul_precision("high" if options.time else "highest")
 if not options.time:
     torch.use_deterministic_algorithms(True)
-for width in options.width or [512]:
-    step = trainer(width)
-    if options.time:
-        print(f"step-d{width} {timed(step):.4f} ms", flush=True)
-    else:
-        for _ in range(options.steps):
-            print("loss", step().item().hex(), flush=True)
+models = options.model or ["d512"]
+if len(models) == 1:
+    train(models[0])
+else:
+    sys.exit(max([abs(in_a_child(train, name)) for name in models]))
