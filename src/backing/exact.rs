@@ -47,10 +47,8 @@ struct Record {
 struct Books {
     records: Vec<Record>,
     vacant: Vec<u32>,
-    /// Idle blocks by size, the most recently freed last; all but the hot one.
+    /// Idle blocks by size, the most recently freed last.
     index: BTreeMap<u64, Vec<u32>>,
-    /// The idle block that was freed last: most programs ask for its size next.
-    hot: u32,
     /// Every record by address, of those that leave only while nothing new stands there.
     by_address: BTreeMap<DevicePtr, u32>,
     /// Least and most recently freed idle block.
@@ -65,7 +63,7 @@ struct Books {
 
 impl Books {
     fn empty() -> Self {
-        Self { hot: NONE, oldest: NONE, newest: NONE, ..Self::default() }
+        Self { oldest: NONE, newest: NONE, ..Self::default() }
     }
 
     fn enlist(&mut self, at: u32) {
@@ -81,29 +79,12 @@ impl Books {
         }
         self.newest = at;
         self.idle += bytes;
-        self.cool();
-        self.hot = at;
-    }
-
-    /// Puts the hot block among the others.
-    fn cool(&mut self) {
-        if self.hot != NONE {
-            let bytes = self.records[self.hot as usize].bytes;
-            self.index.entry(bytes).or_default().push(self.hot);
-            self.hot = NONE;
-        }
+        self.index.entry(bytes).or_default().push(at);
     }
 
     /// Takes the best fit for a size class out of the index.
     fn take(&mut self, class: u64, horizon: Stamp) -> Option<u32> {
         let usable = |record: &Record| record.stamp <= horizon;
-        if let Some(record) = self.records.get(self.hot as usize)
-            && record.bytes == class
-            && usable(record)
-        {
-            return Some(std::mem::replace(&mut self.hot, NONE));
-        }
-        self.cool();
         for (_, same_size) in self.index.range_mut(class..=largest_fit(class)) {
             let newest = same_size.iter().rposition(|&at| usable(&self.records[at as usize]));
             if let Some(place) = newest {
@@ -129,10 +110,6 @@ impl Books {
     }
 
     fn unindex(&mut self, at: u32) {
-        if self.hot == at {
-            self.hot = NONE;
-            return;
-        }
         let bytes = self.records[at as usize].bytes;
         if let Some(same_size) = self.index.get_mut(&bytes) {
             // The oldest of a size stands first.
