@@ -139,6 +139,27 @@ fn threads_keep_the_books_of_an_arena() {
     assert!(counted.allocated_bytes.peak <= counted.reserved_bytes.peak);
 }
 
+#[test]
+fn more_threads_than_shards_keep_the_books() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    let (threads, rounds) = if cfg!(miri) { (3, 2) } else { (100, 40) };
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                for round in 1..=rounds {
+                    pools.free(pools.allocate(round % 4 * 4096 + 1).unwrap()).unwrap();
+                }
+            });
+        }
+    });
+    let counted = counters(&pools);
+    assert_eq!(counted.allocation.allocated, threads * rounds);
+    assert_eq!(counted.allocation.current, 0);
+    assert!(counted.allocation.peak <= threads, "never so many at once");
+    assert_eq!(counted.reserved_bytes.current, pools.idle_bytes());
+    assert!(counted.fences <= threads * rounds);
+}
+
 /// The same memory must not be handed out before work that used it.
 #[test]
 fn during_a_capture_nothing_comes_back_that_no_fence_orders() {
