@@ -61,6 +61,10 @@ impl<D: Driver> Pools<D> {
     /// # Errors
     /// `NOT_FOUND`, as the driver's, where the program has no block any more but the pool has.
     pub fn address_range(&self, ptr: DevicePtr) -> Option<Result<(DevicePtr, u64), DriverError>> {
+        if !matches!(self.driver.current_context(), Ok(Some(_))) {
+            // The driver says so, whatever the pointer.
+            return None;
+        }
         match self.resident(ptr)? {
             Resident::Block(block) => Some(Ok((block.start, block.bytes))),
             Resident::Nothing { .. } => Some(Err(DriverError::NOT_FOUND)),

@@ -55,6 +55,14 @@ fn errors_are_the_drivers() {
 }
 
 #[test]
+fn without_a_context_the_driver_is_asked_for_ranges() {
+    let pools = pools("");
+    let ptr = pools.allocate(1000).unwrap();
+    pools.driver().pop_context().unwrap();
+    assert_eq!(pools.address_range(ptr), None);
+}
+
+#[test]
 fn the_range_of_a_block_is_what_was_asked_for_while_the_program_has_it() {
     let pools = pools("");
     let ptr = pools.allocate(1000).unwrap();

@@ -9,6 +9,8 @@ use crate::state;
 
 /// `CUDA_ERROR_OUT_OF_MEMORY`
 const OUT_OF_MEMORY: Status = DriverError::OUT_OF_MEMORY.code();
+/// `CUDA_ERROR_INVALID_CONTEXT`
+const INVALID_CONTEXT: Status = DriverError::INVALID_CONTEXT.code();
 
 /// `cuMemAlloc`
 ///
@@ -29,9 +31,9 @@ pub unsafe fn allocate(real: impl Fn() -> Status, out: *mut u64, bytes: usize) -
     });
     match status {
         NO_ANSWER => return real(),
-        // In the second case as the driver does (measured, driver 580).
+        // For the errors as the driver does: null (measured, driver 580).
         // SAFETY: not null, so as the caller says.
-        SUCCESS | OUT_OF_MEMORY => unsafe { out.write(found.get()) },
+        SUCCESS | OUT_OF_MEMORY | INVALID_CONTEXT => unsafe { out.write(found.get()) },
         _ => {}
     }
     status
