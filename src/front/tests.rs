@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::stats::Counters;
 
 const MIB: u64 = 1 << 20;
 
