@@ -51,14 +51,20 @@ std::atomic<long> refusals{0};
 // Bytes in all threads' live blocks, for --tight.
 std::atomic<size_t> live_bytes{0};
 
-// Mostly small, some up to 8 MiB, so that sizes meet again and again. If tight,
-// one in twenty is log-uniform from 1 to 256 MiB: these hold nearly all the bytes.
-size_t random_bytes(std::mt19937 &random, bool tight) {
+// Mostly small, some up to 8 MiB, so that sizes meet again and again.
+size_t random_bytes(std::mt19937 &random) {
     unsigned kind = random() % 100;
-    if (tight && kind >= 95)
-        return (size_t)std::exp2(std::uniform_real_distribution<>(20, 28)(random)) & ~3ull;
     size_t limit = kind < 60 ? 16u << 10 : kind < 95 ? 512u << 10 : 8u << 20;
     return 4 + random() % limit / 4 * 4;
+}
+
+// One in five up to 256 MiB: these hold nearly all the bytes. In turn, for a while
+// each, they are of 1 to 2 MiB, 2 to 4 MiB, … and so on in no order: what was free
+// for the last ones has to be put together anew for the next.
+size_t random_tight_bytes(std::mt19937 &random, long number) {
+    if (random() % 5) return random_bytes(random);
+    unsigned scale = 20 + (unsigned)(number / 500) * 5 % 8;
+    return ((size_t)1 << scale) + random() % ((size_t)1 << scale) / 4 * 4;
 }
 
 // Physical memory that no address leads to and no pool knows: all that the device
@@ -98,9 +104,17 @@ class Worker {
     std::vector<cudaStream_t> streams;
     std::vector<Block> live;
 
-    // What may be live so that what is free can always be brought together: blocks
-    // that live keep their pages where they are.
-    size_t room() const { return options.tight / 8 * 5; }
+    // Takes `bytes` of what may be live of tight memory, or fewer: what the others
+    // leave. A quarter is left over, since blocks that live keep their pages where they are.
+    size_t claim(size_t bytes) {
+        size_t room = options.tight / 4 * 3;
+        for (int i = 0; i < 4 && live_bytes + bytes > room && !live.empty(); i++)
+            give_back(random() % live.size());
+        size_t held = live_bytes, got;
+        do got = held + 4096 > room ? 4096 : std::min(bytes, (room - held) & ~(size_t)3);
+        while (!live_bytes.compare_exchange_weak(held, held + got));
+        return got;
+    }
 
     void give_back(size_t index) {
         Block block = live[index];
@@ -109,7 +123,7 @@ class Worker {
                                                                   block.value, wrong, late);
         CHECK(cudaGetLastError());
         CHECK(cudaFree(block.words));
-        live_bytes -= block.count * 4;
+        if (options.tight) live_bytes -= block.count * 4;
         checked++;
         live[index] = live.back();
         live.pop_back();
@@ -144,13 +158,8 @@ public:
         auto flush = (void (*)())dlsym(RTLD_DEFAULT, "empty_cache");
         long number;
         while (Clock::now() < end && (number = handed_out++) < options.blocks) {
-            size_t bytes = random_bytes(random, options.tight);
-            if (options.tight) {
-                while (live_bytes + bytes > room() && !live.empty()) give_back(random() % live.size());
-                // Others hold too much: a small one will do.
-                if (live_bytes + bytes > room()) bytes = 4 + bytes % (16u << 10) / 4 * 4;
-            }
-            live_bytes += bytes;
+            size_t bytes = options.tight ? claim(random_tight_bytes(random, number))
+                                         : random_bytes(random);
             Block block;
             block.count = bytes / 4;
             block.value = (unsigned)number * 2654435761u + 1;
@@ -159,7 +168,9 @@ public:
             fill<<<BLOCKS, THREADS, 0, streams[block.stream]>>>(block.words, block.count, block.value, 0);
             CHECK(cudaGetLastError());
             live.push_back(block);
-            while (live.size() > 12 || (live.size() > 1 && random() % 3 == 0))
+            // If tight, all that fits stays as long as it can.
+            while (live.size() > (options.tight ? 48 : 12) ||
+                   (!options.tight && live.size() > 1 && random() % 3 == 0))
                 give_back(random() % live.size());
             if (flush && random() % 2000 == 0) {
                 flush();

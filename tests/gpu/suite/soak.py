@@ -3,14 +3,14 @@
 from harness import BARE, UNORDERED
 
 # MiB of the device that a tight run has, its blocks being up to 256 MiB each.
-TIGHT = 2048
+TIGHT = 1024
 # Blocks of the tight runs, a million together.
 TIGHT_BLOCKS = {"auto": 200_000, "fence": 300_000, "lazy": 500_000}
 QUICK_TIGHT_BLOCKS = {"fence": 15_000, "lazy": 15_000}
 # A tight run takes no new block after so many seconds.
 SECONDS = 50
 # In so many of the allocations, memory must at least have been moved or made anew.
-# One in twenty asks for a megabyte or more.
+# One in five asks for a megabyte or more.
 MOVED = 1 / 200
 
 # What a kernel's access to memory that is gone ends in.
