@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::sync::{Arc, Mutex};
 use shuttle::thread;
 
@@ -14,6 +15,8 @@ use super::turn::{Held, Turn};
 struct Device {
     submitted: u64,
     recorded: u64,
+    /// Records made.
+    records: u64,
     /// A record was made, and the context does not yet wait for it.
     recording: bool,
     /// How many submissions the last fence in place is behind.
@@ -37,6 +40,7 @@ impl World {
         let mut device = self.device.lock().unwrap();
         assert!(!device.recording, "two threads place a fence at once");
         device.recording = true;
+        device.records += 1;
         device.recorded = device.submitted;
     }
 
@@ -143,5 +147,33 @@ fn whoever_holds_the_turn_sees_no_fence_under_way() {
             assert!(!world.device.lock().unwrap().recording);
         }
         other.join().unwrap();
+    });
+}
+
+#[test]
+fn no_capture_begins_between_a_look_and_a_record() {
+    in_many_orders(|| {
+        let world = Arc::new(World::default());
+        let announced = Arc::new(AtomicBool::new(false));
+        let fencing = [(); 2].map(|()| {
+            let (world, announced) = (world.clone(), announced.clone());
+            thread::spawn(move || {
+                let fence = world.turn.share(|held| {
+                    if announced.load(Ordering::SeqCst) {
+                        return Err("captured");
+                    }
+                    world.place(held).map_err(|never| match never {})
+                });
+                assert!(fence.is_ok() || announced.load(Ordering::SeqCst));
+            })
+        });
+        announced.store(true, Ordering::SeqCst);
+        drop(world.turn.hold());
+        // Here the capture begins.
+        let before = world.device.lock().unwrap().records;
+        for thread in fencing {
+            thread.join().unwrap();
+        }
+        assert_eq!(world.device.lock().unwrap().records, before, "a capture is invalidated");
     });
 }
