@@ -10,9 +10,9 @@
 //   --seconds   no new block after so long
 #include "common.cuh"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <functional>

@@ -16,8 +16,8 @@ from samples import Samples
 
 # A part starts no process after so many seconds, so that a slow machine ends with
 # fewer rounds and not with none: in all, and with --quick.
-BUDGET_S = {"calls": (90, 15), "flat": (25, 8), "torch": (160, 50), "cost": (45, 15),
-            "cupy": (60, 12)}
+BUDGET_S = {"calls": (115, 45), "flat": (25, 10), "torch": (160, 50), "cost": (45, 15),
+            "cupy": (75, 15)}
 CACHED = {}
 # Either name, for older and newer versions.
 EXPANDABLE = {name: "expandable_segments:True"
