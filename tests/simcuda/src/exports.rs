@@ -219,6 +219,7 @@ driver! {
     cuMemGetAllocationGranularity: "cuMemGetAllocationGranularity" 10020 (bytes: Out<usize>, properties: In<AllocationProperties>, option: u32) = vmm::granularity;
     cuMemRetainAllocationHandle: "cuMemRetainAllocationHandle" 11000 (handle: Out<u64>, pointer: u64) = vmm::retain_handle;
     cuMemExportToShareableHandle: "cuMemExportToShareableHandle" 10020 (descriptor: Out<i32>, handle: u64, kind: u32, flags: u64) = vmm::export;
+    cuMemImportFromShareableHandle: "cuMemImportFromShareableHandle" 10020 (handle: Out<u64>, descriptor: usize, kind: u32) = vmm::import;
 
     cuGraphAddHostNode: "cuGraphAddHostNode" 10000 () = unsupported::in_context;
     cuGraphAddMemcpyNode: "cuGraphAddMemcpyNode" 10000 () = unsupported::in_context;
@@ -236,7 +237,6 @@ driver! {
     cuGraphicsGLRegisterBuffer: "cuGraphicsGLRegisterBuffer" 3000 () = unsupported::in_context;
     cuIpcOpenEventHandle: "cuIpcOpenEventHandle" 4010 () = unsupported::in_context;
     cuMemGetHandleForAddressRange: "cuMemGetHandleForAddressRange" 11070 (descriptor: Out<i32>, pointer: u64, bytes: usize, kind: u32, flags: u64) = vmm::export_range;
-    cuMemImportFromShareableHandle: "cuMemImportFromShareableHandle" 10020 () = unsupported::in_context;
     cuMemPoolCreate: "cuMemPoolCreate" 11020 () = unsupported::in_context;
     cuMemPoolExportPointer: "cuMemPoolExportPointer" 11020 () = unsupported::in_context;
     cuMemPoolExportToShareableHandle: "cuMemPoolExportToShareableHandle" 11020 () = unsupported::in_context;

@@ -1,10 +1,11 @@
 //! Virtual memory management: physical memory, reserved addresses, and the one mapped at the
 //! other. None of these calls waits, and a capture does not mind them.
 
+use std::os::fd::IntoRawFd;
 use std::sync::Arc;
 
 use crate::abi::{AccessDescription, AllocationProperties, In, Location, Out};
-use crate::backing::Backing;
+use crate::backing::{self, Backing};
 use crate::context;
 use crate::error::{Api, Error};
 use crate::hazard::Range;
@@ -27,6 +28,8 @@ pub struct Physical {
     handles: u32,
     /// Places where it is mapped.
     mappings: u32,
+    /// It is another process's, which pays for it.
+    imported: bool,
     /// `CUmemAllocationProp::requestedHandleTypes`
     pub handle_types: u32,
     /// `CUmemAllocationProp::gpuDirectRDMACapable`
@@ -48,9 +51,12 @@ fn ordinal(location: Location) -> Api<usize> {
 /// Memory that neither a handle nor a mapping refers to goes back to the device.
 fn collect(sim: &mut Sim, handle: u64) {
     let unused = |physical: &&Physical| physical.handles == 0 && physical.mappings == 0;
-    if let Some(Physical { bytes, device, .. }) = sim.physical.get(&handle).filter(unused) {
+    if let Some(Physical { bytes, device, imported, .. }) = sim.physical.get(&handle).filter(unused)
+    {
         latency::about(*bytes, 1);
-        sim.devices[*device].give(*bytes);
+        if !imported {
+            sim.devices[*device].give(*bytes);
+        }
         sim.physical.remove(&handle);
     }
 }
@@ -107,6 +113,7 @@ pub fn create(
         backing: Arc::new(backing),
         handles: 1,
         mappings: 0,
+        imported: false,
         handle_types: properties.handle_types,
         rdma: properties.flags[1] != 0,
     };
@@ -249,13 +256,43 @@ pub fn retain_handle(handle: Out<u64>, pointer: u64) -> Api {
     handle.set(number)
 }
 
-/// `cuMemExportToShareableHandle`: a descriptor that stands for the memory, and carries nothing.
-pub fn export(descriptor: Out<i32>, handle: u64, kind: u32, _flags: u64) -> Api {
+/// `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`
+const POSIX_DESCRIPTOR: u32 = 1;
+
+/// `cuMemExportToShareableHandle`: a descriptor of the memory.
+pub fn export(descriptor: Out<i32>, handle: u64, kind: u32, flags: u64) -> Api {
     supported()?;
-    if kind != 1 || held(&mut state::lock(), handle)?.handle_types & kind == 0 {
+    let mut sim = state::lock();
+    let physical = held(&mut sim, handle)?;
+    if kind != POSIX_DESCRIPTOR || physical.handle_types & kind == 0 || flags != 0 {
         return Err(Error::INVALID_VALUE);
     }
-    empty_descriptor(descriptor)
+    descriptor.set(physical.backing.share()?.into_raw_fd())
+}
+
+/// `cuMemImportFromShareableHandle`: the memory that another process exported. The descriptor stays
+/// the caller's.
+pub fn import(handle: Out<u64>, descriptor: usize, kind: u32) -> Api {
+    supported()?;
+    if kind != POSIX_DESCRIPTOR {
+        return Err(Error::INVALID_VALUE);
+    }
+    let number = i32::try_from(descriptor).map_err(|_| Error::INVALID_VALUE)?;
+    let backing = Backing::of_file(backing::descriptor(number)?)?;
+    let mut sim = state::lock();
+    let number = sim.new_handle() as u64;
+    let physical = Physical {
+        bytes: backing.bytes(),
+        device: 0,
+        backing: Arc::new(backing),
+        handles: 1,
+        mappings: 0,
+        imported: true,
+        handle_types: POSIX_DESCRIPTOR,
+        rdma: true,
+    };
+    sim.physical.insert(number, physical);
+    handle.set(number)
 }
 
 /// `cuMemGetHandleForAddressRange`: a dma-buf that carries nothing.

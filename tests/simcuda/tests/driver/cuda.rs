@@ -77,6 +77,8 @@ functions! {
     cuMemAddressFree(pointer: u64, bytes: usize);
     cuMemCreate(handle: &mut u64, bytes: usize, properties: &[u32; 8], flags: u64);
     cuMemRelease(handle: u64);
+    cuMemExportToShareableHandle(descriptor: &mut i32, handle: u64, kind: u32, flags: u64);
+    cuMemImportFromShareableHandle(handle: &mut u64, descriptor: usize, kind: u32);
     cuMemMap(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64);
     cuMemUnmap(pointer: u64, bytes: usize);
     cuMemSetAccess(pointer: u64, bytes: usize, access: &[u32; 3], count: usize);

@@ -37,6 +37,34 @@ fn one_memory_at_two_addresses() {
 }
 
 #[test]
+fn what_is_exported_is_the_memory_itself() {
+    const SHAREABLE_ON_DEVICE_0: [u32; 8] = [1, 1, 1, 0, 0, 0, 0, 0];
+    passes(&[], |cuda| {
+        cuda.context();
+        let (mut address, mut handle, mut imported) = (0, 0, 0);
+        let mut descriptor = -1;
+        assert_eq!(cuda.cuMemAddressReserve(&mut address, 2 * PAGE, 0, 0, 0), 0);
+        assert_eq!(cuda.cuMemCreate(&mut handle, PAGE, &SHAREABLE_ON_DEVICE_0, 0), 0);
+        assert_eq!(cuda.cuMemMap(address, PAGE, 0, handle, 0), 0);
+        assert_eq!(cuda.cuMemSetAccess(address, PAGE, &READ_WRITE, 1), 0);
+        let stream = cuda.stream();
+        cuda.fill(address, 5, stream);
+        assert_eq!(cuda.cuStreamSynchronize(stream), 0);
+        assert_eq!(cuda.cuMemExportToShareableHandle(&mut descriptor, handle, 1, 0), 0);
+        let number = descriptor as usize;
+        assert_eq!(cuda.cuMemImportFromShareableHandle(&mut imported, number, 1), 0);
+        let second = address + PAGE as u64;
+        assert_eq!(cuda.cuMemMap(second, PAGE, 0, imported, 0), 0);
+        assert_eq!(cuda.cuMemSetAccess(second, PAGE, &READ_WRITE, 1), 0);
+        assert_eq!(cuda.ends(second, stream), (5, 5), "what was there before");
+        cuda.fill(second, 6, stream);
+        assert_eq!(cuda.ends(address, stream), (6, 6), "and what is written later");
+        assert_eq!(cuda.cuMemExportToShareableHandle(&mut descriptor, 999, 1, 0), INVALID_VALUE);
+        assert_eq!(cuda.cuMemImportFromShareableHandle(&mut imported, 9999, 1), INVALID_VALUE);
+    });
+}
+
+#[test]
 fn a_use_may_span_mappings() {
     passes(&[], |cuda| {
         cuda.context();
