@@ -18,6 +18,7 @@ use crate::sync::Padded;
 
 mod lease;
 mod memory;
+mod spare;
 
 pub use lease::{Held, Lease};
 

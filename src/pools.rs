@@ -19,15 +19,18 @@ use table::{Found, Table};
 use threads::nanoseconds;
 
 mod flush;
+mod free_memory;
 mod grow;
 mod lifetimes;
 mod marks;
+mod pitch;
 mod queries;
 mod recording;
 mod sharing;
 mod table;
 mod threads;
 
+pub use pitch::Rows;
 pub use queries::{Held, Resident};
 
 /// What to do with a call while the pools do not work as usual.
@@ -55,6 +58,8 @@ pub struct Pools<D: Driver> {
     captures: Captures,
     /// The wait for the fences placed since the last settling.
     debt: Debt,
+    /// How far apart the driver puts rows.
+    pitches: pitch::Pitches,
     sharing: sharing::Sharing,
     /// Threads that used CUDA.
     threads: AtomicU32,
@@ -84,6 +89,7 @@ impl<D: Driver> Pools<D> {
             marks: marks::Marks::default(),
             captures: Captures::default(),
             debt: Debt::default(),
+            pitches: pitch::Pitches::default(),
             sharing: sharing::Sharing::default(),
             threads: AtomicU32::new(0),
             first_context: AtomicUsize::new(0),

@@ -134,6 +134,7 @@ pub fn knows(name: &CStr) -> bool {
 static UNTOUCHED: &[Row] = &[
     Row::new(c"cuMemAlloc", 2000, What::Untouched),
     Row::new(c"cuMemFree", 2000, What::Untouched),
+    Row::new(c"cuMemGetInfo", 2000, What::Untouched),
     Row::new(c"cuMemGetAddressRange", 2000, What::Untouched),
     Row::new(c"cuMemAllocPitch", 2000, What::Untouched),
     Row::new(c"cuModuleGetGlobal", 2000, What::Untouched),

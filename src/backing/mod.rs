@@ -118,8 +118,13 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// more. Gives the starts of those blocks that the program held.
     fn evict(&self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr>;
 
-    /// Idle bytes: those that a trim could give back now.
+    /// Idle bytes: those that no block has.
     fn idle(&self) -> u64;
+
+    /// Idle bytes that a trim gives back once the device is done with them.
+    fn returnable(&self) -> u64 {
+        self.idle()
+    }
 
     /// Bytes that a trim is giving back at this moment.
     fn leaving(&self) -> u64;

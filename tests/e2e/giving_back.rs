@@ -20,6 +20,7 @@ const KEEP: &[&str] = &[
 same! {
     out_of_memory: Victim::new("oom").env("SIMCUDA_MEMORY", SMALL), KEEP;
     out_of_memory_by_another_interface: Victim::new("oom_vmm").env("SIMCUDA_MEMORY", SMALL), KEEP;
+    a_program_that_sizes_itself: Victim::new("sizes_itself").env("SIMCUDA_MEMORY", SMALL), KEEP;
     // Under `fence` the free itself holds the other thread's copy up, as documented; under `lazy`
     // the flush does, where giving back does not wait by itself.
     a_flush_while_another_thread_works: Victim::new("flush_spin"), &[

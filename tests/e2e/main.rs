@@ -14,6 +14,7 @@ mod life;
 mod mappings;
 mod options;
 mod order;
+mod pitch;
 mod pointers;
 mod signals;
 mod signs;

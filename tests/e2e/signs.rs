@@ -118,6 +118,8 @@ const SIGNS: &[(&str, &str, &str)] = &[
 const NO_SIGN: &[&str] = &[
     // The pool.
     "cuMemAlloc_v2 cuMemFree_v2 cuMemFreeAsync cuMemFreeAsync_ptsz cuMemGetAddressRange_v2",
+    // See `giving_back.rs`.
+    "cuMemGetInfo_v2",
     // See `pointers.rs`.
     "cuMemRetainAllocationHandle",
     // A sign if what it finds is managed: see `order.rs`.

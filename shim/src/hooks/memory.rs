@@ -1,10 +1,12 @@
 //! Allocation, free, and what is asked about a block.
 
 use std::cell::Cell;
+use std::ffi::c_uint;
 
 use cupool::driver::{DevicePtr, DriverError};
+use cupool::pools::Rows;
 
-use super::{NO_ANSWER, SUCCESS, Status, answer, around, pooled_if_made};
+use super::{NO_ANSWER, SUCCESS, Status, answer, around, pooled, pooled_if_made, reclaim};
 use crate::state;
 
 /// `CUDA_ERROR_OUT_OF_MEMORY`
@@ -39,6 +41,40 @@ pub unsafe fn allocate(real: impl Fn() -> Status, out: *mut u64, bytes: usize) -
     status
 }
 
+/// `cuMemAllocPitch`: what the pools do not know the pitch of, or do not have, is the driver's.
+///
+/// # Safety
+/// `out` and `pitch` are null or can be written.
+pub unsafe fn allocate_rows(
+    real: impl Fn() -> Status,
+    out: *mut u64,
+    pitch: *mut usize,
+    width: usize,
+    height: usize,
+    element: c_uint,
+) -> Status {
+    if out.is_null() || pitch.is_null() {
+        return real();
+    }
+    let rows = Rows { width: width as u64, height: height as u64, element };
+    if let Some((ptr, found)) = pooled(|pools| pools.allocate_rows(rows)).flatten() {
+        // SAFETY: not null, so as the caller says.
+        unsafe {
+            out.write(ptr.0);
+            pitch.write(found as usize);
+        }
+        return SUCCESS;
+    }
+    // SAFETY: a call that failed for lack of memory has done nothing.
+    let status = unsafe { reclaim::retry(real) };
+    if status == SUCCESS {
+        // SAFETY: not null, and the driver has just written it.
+        let found = unsafe { *pitch };
+        pooled(|pools| pools.learn_pitch(rows, found as u64));
+    }
+    status
+}
+
 /// `cuMemFree`
 ///
 /// # Safety
@@ -62,6 +98,23 @@ pub unsafe fn free(real: impl Fn() -> Status, ptr: u64) -> Status {
 /// None beyond the driver's own.
 pub unsafe fn free_in_stream(real: impl Fn() -> Status, ptr: u64) -> Status {
     around(real, |pools, call| pools.free_by(DevicePtr(ptr), call))
+}
+
+/// `cuMemGetInfo`: what the pools hold idle is free to the program.
+///
+/// # Safety
+/// `free` is null or can be written.
+pub unsafe fn info(real: impl Fn() -> Status, free: *mut usize) -> Status {
+    let status = real();
+    if status == SUCCESS && !free.is_null() {
+        // SAFETY: not null, and the driver has just written it.
+        let told = unsafe { *free };
+        if let Some(bytes) = pooled_if_made(|pools| pools.free_memory(told as u64)) {
+            // SAFETY: the same.
+            unsafe { free.write(bytes as usize) };
+        }
+    }
+    status
 }
 
 /// `cuMemGetAddressRange`

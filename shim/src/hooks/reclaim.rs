@@ -1,7 +1,7 @@
 //! Everything else that takes device memory: cached memory must not make it fail.
 //!
 //! These functions run as they are. Only where one fails for lack of memory, the pools give back
-//! what they hold idle, and it runs again.
+//! what they hold idle, and it runs again. And who asks how much memory is free hears of it.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
@@ -10,7 +10,7 @@ use cupool::order::Sign;
 use cupool::stats::FlushReason;
 
 use super::real::hooks;
-use super::{Real, Status, pooled_if_made, reclaim, sign};
+use super::{Real, Status, memory, pooled_if_made, reclaim, sign};
 use crate::predicate;
 use crate::table::What;
 
@@ -45,12 +45,13 @@ fn give_back() -> bool {
 }
 
 hooks! { ROWS of What::Retried;
+    cuMemGetInfo_v2 since 3020 (free: *mut usize, total: *mut usize) = memory::info(free);
     cuMemCreate since 10020
         (out: *mut u64, bytes: usize, properties: *const c_void, flags: u64)
         = reclaim::create(properties);
     cuMemAllocPitch_v2 since 3020
         (out: *mut u64, pitch: *mut usize, width: usize, height: usize, element: c_uint)
-        = reclaim::retry();
+        = memory::allocate_rows(out, pitch, width, height, element);
     cuMemAllocAsync since 11020 (out: *mut u64, bytes: usize, stream: usize) = reclaim::retry();
     cuMemAllocAsync_ptsz since 11020 (out: *mut u64, bytes: usize, stream: usize)
         = reclaim::retry();

@@ -229,6 +229,10 @@ impl<D: Driver> Backing<D> for Arena {
         self.books.lock().idle()
     }
 
+    fn returnable(&self) -> u64 {
+        self.books.lock().wholly_free()
+    }
+
     fn leaving(&self) -> u64 {
         self.books.lock().leaving
     }

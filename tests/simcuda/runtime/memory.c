@@ -35,6 +35,15 @@ EXPORT cudaError_t cudaMallocPitch(void **pointer, size_t *pitch, size_t width, 
     CALL_FOR_POINTER(MemAllocPitch, pitch, width, height, 4);
 }
 
+EXPORT cudaError_t cudaMalloc3D(struct cudaPitchedPtr *pitched, struct cudaExtent extent) {
+    if (!pitched)
+        return finish(cudaErrorInvalidValue);
+    pitched->xsize = extent.width;
+    pitched->ysize = extent.height;
+    return cudaMallocPitch(&pitched->ptr, &pitched->pitch, extent.width,
+                           extent.height * extent.depth);
+}
+
 EXPORT cudaError_t cudaFree(void *pointer) {
     if (!pointer)
         return finish(enter());

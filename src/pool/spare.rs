@@ -1,0 +1,21 @@
+//! What of a pool's memory is as good as free.
+
+use std::sync::atomic::Ordering;
+
+use super::Pool;
+use crate::driver::Driver;
+
+impl<D: Driver> Pool<D> {
+    /// Bytes that a flush would give back, now or as soon as the device is done with them.
+    pub fn returnable(&self, driver: &D) -> u64 {
+        if self.has_deferred.load(Ordering::Acquire) {
+            self.collect(driver);
+        }
+        if self.backing.is_native() {
+            return self.idle();
+        }
+        // What is free in front of the backing may make whole handles free there.
+        self.drain();
+        self.backing.returnable()
+    }
+}
