@@ -74,6 +74,7 @@ pub(crate) struct FakeDriver {
     context_events: bool,
     pageable: bool,
     vmm: bool,
+    yields: bool,
     /// Held by a test to stop whoever records.
     pub(crate) recording: Mutex<()>,
     /// Held by a test to stop whoever frees.
@@ -94,6 +95,7 @@ impl FakeDriver {
             context_events: true,
             pageable: false,
             vmm: false,
+            yields: false,
             recording: Mutex::new(()),
             freeing: Mutex::new(()),
         }
@@ -111,6 +113,12 @@ impl FakeDriver {
 
     pub(crate) fn with_vmm(mut self) -> Self {
         self.vmm = true;
+        self
+    }
+
+    /// Whoever calls lets other threads go first.
+    pub(crate) fn that_yields(mut self) -> Self {
+        self.yields = true;
         self
     }
 
@@ -210,6 +218,9 @@ impl FakeDriver {
     }
 
     fn call(&self, name: &'static str) -> Result<parking_lot::MutexGuard<'_, Inside>, DriverError> {
+        if self.yields {
+            std::thread::yield_now();
+        }
         let mut inside = self.inside.lock();
         inside.calls.push(name);
         if let Some(at) = inside.later_faults.iter().position(|&(call, ..)| call == name) {

@@ -59,6 +59,8 @@ pub(super) struct Books {
     reserved: u64,
     /// Handles that the driver would not take back, and their pages.
     refused: Vec<(Memory, u32)>,
+    /// Pages that it would not unmap, which stay busy till it does. What is behind them is released.
+    stuck: Vec<Range<u32>>,
     pub(super) aside: u64,
     /// Bytes that are on their way to the driver.
     pub(super) leaving: u64,
@@ -81,6 +83,7 @@ impl Books {
             most_used: 0,
             reserved: 0,
             refused: Vec::new(),
+            stuck: Vec::new(),
             aside: 0,
             leaving: 0,
             counters: Counters::default(),
@@ -339,37 +342,70 @@ impl Books {
         }
         self.space.set(plan.gap.clone(), State::Hole, Stamp::QUIESCED);
         for range in failure.stuck {
-            self.space.set(range, State::Busy, Stamp::QUIESCED);
+            self.stick(range);
         }
         self.refused.extend(failure.refused);
         self.reserved -= plan.fresh.iter().copied().map(u64::from).sum::<u64>();
     }
 
-    /// Takes the least recently used handle out that can be given back, on its way to the driver;
-    /// first those that are good for nothing else.
-    pub(super) fn send_away(&mut self, quiesced: Stamp) -> Option<Handle> {
+    /// The handles that can be given back now: first those that are good for nothing else, then the
+    /// least recently used ones.
+    pub(super) fn leavers(&self, quiesced: Stamp) -> Vec<(u32, Memory)> {
         let whole = self.handles.whole().filter(|(_, handle)| handle.stamp <= quiesced);
-        let (slot, _) = whole.min_by_key(|(_, handle)| (!handle.pinned, handle.freed))?;
+        let mut leavers: Vec<_> = whole.collect();
+        leavers.sort_by_key(|(_, handle)| (!handle.pinned, handle.freed));
+        leavers.into_iter().map(|(slot, handle)| (slot, handle.memory)).collect()
+    }
+
+    /// Takes one of those out, on its way to the driver, unless it is needed meanwhile.
+    pub(super) fn send_away(&mut self, leaver: (u32, Memory), quiesced: Stamp) -> Option<Handle> {
+        let (slot, memory) = leaver;
+        let handle = self.handles.get(slot)?;
+        if handle.memory != memory || handle.stamp > quiesced {
+            return None;
+        }
         let handle = self.handles.remove(slot)?;
         self.space.set(handle.range(), State::Busy, Stamp::QUIESCED);
         self.leaving += u64::from(handle.pages) * self.page_bytes;
         Some(handle)
     }
 
-    /// The driver has unmapped such a handle, or has not; and has taken it back, or not.
-    pub(super) fn sent_away(&mut self, handle: &Handle, unmapped: bool, released: bool) {
+    /// The driver has unmapped such a handle, and has taken it back or not.
+    pub(super) fn sent_away(&mut self, handle: &Handle, released: bool) {
         let bytes = u64::from(handle.pages) * self.page_bytes;
         self.leaving -= bytes;
-        if unmapped {
-            self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
-            self.counters.release(bytes);
-            self.reserved -= u64::from(handle.pages);
-        }
-        // Otherwise its pages stay busy, where nobody plans with them.
+        self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
+        self.counters.release(bytes);
+        self.counters.num_device_free += 1;
+        self.reserved -= u64::from(handle.pages);
         if !released {
             self.refused.push((handle.memory, handle.pages));
         }
-        self.counters.num_device_free += 1;
+    }
+
+    /// The driver has not unmapped it: it is what it was before.
+    pub(super) fn stays(&mut self, handle: &Handle) {
+        self.leaving -= u64::from(handle.pages) * self.page_bytes;
+        self.handles.insert(*handle);
+        if !handle.pinned {
+            self.space.set(handle.range(), State::Free, handle.stamp);
+        }
+    }
+
+    /// The driver does not unmap these pages, of which nobody has any.
+    pub(super) fn stick(&mut self, range: Range<u32>) {
+        self.space.set(range.clone(), State::Busy, Stamp::QUIESCED);
+        self.stuck.push(range);
+    }
+
+    /// Takes out what the driver has not unmapped so far. It stays busy.
+    pub(super) fn take_stuck(&mut self) -> Vec<Range<u32>> {
+        std::mem::take(&mut self.stuck)
+    }
+
+    /// The driver has unmapped it after all.
+    pub(super) fn unstick(&mut self, range: Range<u32>) {
+        self.space.set(range, State::Hole, Stamp::QUIESCED);
     }
 
     /// Takes out what the driver has refused to take back so far.

@@ -36,9 +36,13 @@ impl Mapper {
         u64::from(pages) * self.vmm.granularity
     }
 
-    /// `cuMemUnmap` of a handle.
-    pub(super) fn unmap<D: Driver>(&self, driver: &D, handle: &Handle) -> Result<(), DriverError> {
-        driver.unmap_memory(self.address(handle.at), self.bytes(handle.pages))
+    /// `cuMemUnmap` of the pages of one handle.
+    pub(super) fn unmap<D: Driver>(
+        &self,
+        driver: &D,
+        pages: &Range<u32>,
+    ) -> Result<(), DriverError> {
+        driver.unmap_memory(self.address(pages.start), self.bytes(pages.end - pages.start))
     }
 
     /// Maps the gap of `plan`, and gives the handles behind it.
@@ -58,7 +62,7 @@ impl Mapper {
         }
         let mut handles = Vec::with_capacity(plan.moved.len() + fresh.len());
         for (lost, handle) in plan.moved.iter().enumerate() {
-            if let Err(error) = self.unmap(driver, handle) {
+            if let Err(error) = self.unmap(driver, &handle.range()) {
                 let made = handles.into_iter().chain(fresh).collect();
                 return Err(self.give_up(driver, error, lost, made));
             }
@@ -83,7 +87,7 @@ impl Mapper {
         match result {
             Ok(()) => Ok(made),
             Err(error) => {
-                let stays = |handle: &&Handle| self.unmap(driver, handle).is_err();
+                let stays = |handle: &&Handle| self.unmap(driver, &handle.range()).is_err();
                 let stuck = made.iter().filter(stays).map(Handle::range).collect();
                 let failure = self.give_up(driver, error, plan.moved.len(), handles);
                 Err(Failure { stuck, ..failure })

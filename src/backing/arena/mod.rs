@@ -48,6 +48,10 @@ pub struct Arena {
     books: Mutex<Books>,
 }
 
+/// Why idle memory stays where it is.
+const REFUSED: &str = "the driver refused to take it back";
+const SHARED: &str = "what it was reserved with is still in use in part";
+
 impl Arena {
     /// Reserves addresses for `device`, which has `total` bytes of memory.
     ///
@@ -99,6 +103,29 @@ impl Arena {
                 let error = failure.error;
                 books.undo(&plan, failure);
                 Err(error)
+            }
+        }
+    }
+}
+
+impl Arena {
+    /// Asks the driver once more for what it has refused so far.
+    fn try_again<D: Driver>(&self, driver: &D) {
+        let (stuck, refused) = {
+            let mut books = self.books.lock();
+            (books.take_stuck(), books.take_refused())
+        };
+        for range in stuck {
+            let unmapped = self.mapper.unmap(driver, &range);
+            let mut books = self.books.lock();
+            match unmapped {
+                Ok(()) => books.unstick(range),
+                Err(_) => books.stick(range),
+            }
+        }
+        for (memory, pages) in refused {
+            if driver.release_memory(memory).is_err() {
+                self.books.lock().refuse(memory, pages);
             }
         }
     }
@@ -160,42 +187,50 @@ impl<D: Driver> Backing<D> for Arena {
     fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed {
         let mut trimmed = Trimmed::default();
         let mut refused = 0;
-        let refused_before = self.books.lock().take_refused();
-        for (memory, pages) in refused_before {
-            if driver.release_memory(memory).is_err() {
-                self.books.lock().refuse(memory, pages);
-            }
-        }
+        self.try_again(driver);
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
-        let mut to_go = {
+        let (mut to_go, leavers) = {
             let mut books = self.books.lock();
             books.forget_most_used();
-            books.wholly_free().saturating_sub(keep)
+            let to_go = books.wholly_free().saturating_sub(keep);
+            (to_go, if to_go > 0 { books.leavers(quiesced) } else { Vec::new() })
         };
-        while to_go > 0 {
+        for leaver in leavers {
+            if to_go == 0 {
+                break;
+            }
             let handle = {
                 let mut books = self.books.lock();
                 if books.wholly_free() <= keep {
                     break;
                 }
-                let Some(handle) = books.send_away(quiesced) else {
-                    trimmed.pending = books.unquiesced(quiesced).min(to_go);
-                    break;
-                };
+                let Some(handle) = books.send_away(leaver, quiesced) else { continue };
                 handle
             };
             let bytes = u64::from(handle.pages) * self.mapper.vmm.granularity;
             to_go = to_go.saturating_sub(bytes);
-            let unmapped = self.mapper.unmap(driver, &handle);
-            let released = unmapped.and_then(|()| driver.release_memory(handle.memory));
-            self.books.lock().sent_away(&handle, unmapped.is_ok(), released.is_ok());
-            match released {
-                Ok(()) => trimmed.released += bytes,
-                Err(_) => refused += bytes,
+            if self.mapper.unmap(driver, &handle.range()).is_err() {
+                self.books.lock().stays(&handle);
+                refused += bytes;
+                continue;
+            }
+            let released = driver.release_memory(handle.memory).is_ok();
+            self.books.lock().sent_away(&handle, released);
+            if released {
+                trimmed.released += bytes;
+            } else {
+                refused += bytes;
             }
         }
-        if refused > 0 {
-            trimmed.kept.push(Kept { bytes: refused, why: "the driver refused to take it back" });
+        let books = self.books.lock();
+        let beyond = books.wholly_free().saturating_sub(keep);
+        trimmed.pending = books.unquiesced(quiesced).min(to_go).min(beyond);
+        let shared = books.idle().saturating_sub(books.wholly_free());
+        drop(books);
+        for (bytes, why) in [(refused, REFUSED), (shared, SHARED)] {
+            if bytes > 0 {
+                trimmed.kept.push(Kept { bytes, why });
+            }
         }
         trimmed
     }
@@ -249,8 +284,11 @@ impl<D: Driver> Backing<D> for Arena {
         let empty = Books::new(self.mapper.base, 0, self.mapper.vmm.granularity);
         let mut books = std::mem::replace(&mut *self.books.lock(), empty);
         // Mappings outlive their context. Nothing can be done about what the driver refuses.
+        for range in books.take_stuck() {
+            let _ = self.mapper.unmap(driver, &range);
+        }
         for handle in books.handles.all() {
-            let _ = self.mapper.unmap(driver, handle);
+            let _ = self.mapper.unmap(driver, &handle.range());
             let _ = driver.release_memory(handle.memory);
         }
         for (memory, _) in books.take_refused() {

@@ -175,16 +175,14 @@ fn choose(handles: &Handles, place: &Place, quiesced: Stamp, wanted: u32, room: 
     let movable = |handle: &Handle| handle.stamp <= quiesced && !handle.pinned && outside(handle);
     let mut wanted = wanted;
     let mut room = room;
-    // The largest that are too small by themselves, until one more is enough: the smallest such.
+    // The largest that are too small by themselves, until one more is enough: the smallest such. They
+    // stand smallest first, and what does not fit any more never will.
     let mut candidates = handles.whole().filter(|(_, handle)| movable(handle)).collect::<Vec<_>>();
     while wanted > 0 {
-        candidates.retain(|(_, handle)| handle.pages <= room);
-        let enough = candidates.iter().position(|(_, handle)| handle.pages >= wanted);
-        let at = match enough {
-            Some(at) => at,
-            None if candidates.is_empty() => break,
-            None => candidates.len() - 1,
-        };
+        candidates.truncate(candidates.partition_point(|(_, handle)| handle.pages <= room));
+        let enough = candidates.partition_point(|(_, handle)| handle.pages < wanted);
+        let at = if enough < candidates.len() { Some(enough) } else { enough.checked_sub(1) };
+        let Some(at) = at else { break };
         let (slot, handle) = candidates.remove(at);
         chosen.push(slot);
         wanted = wanted.saturating_sub(handle.pages);
