@@ -142,6 +142,13 @@ pub trait Driver: Send + Sync + 'static {
 
     /// `cuMemAlloc`. Waits for nothing.
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
+    /// The devices whose primary context exists: `cuDevicePrimaryCtxGetState`. Makes none.
+    fn active_devices(&self) -> Vec<Device>;
+    /// Gives back what the driver caches for stream-ordered allocations of `device`, in its default
+    /// pool and in the current one (`cuMemPoolTrimTo`), and for graphs (`cuDeviceGraphMemTrim`). Gives
+    /// the bytes, as far as the driver tells.
+    fn trim_driver_pools(&self, device: Device) -> u64;
+
     /// `cuMemFree`. Waits for all work of the block's context.
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError>;
 

@@ -46,6 +46,8 @@ struct Inside {
     /// Moments submitted and reached.
     submitted: u64,
     reached: u64,
+    /// Bytes cached in the driver's own pools.
+    driver_pools: u64,
     capturing: Vec<Stream>,
     invalidated: bool,
     relaxed: u32,
@@ -58,7 +60,7 @@ struct Inside {
 impl Inside {
     fn taken(&self) -> u64 {
         let physical: u64 = self.physical.values().map(|physical| physical.bytes).sum();
-        physical + self.memory.values().sum::<u64>()
+        physical + self.memory.values().sum::<u64>() + self.driver_pools
     }
 
     fn drop_unused(&mut self, handle: u64) {
@@ -210,6 +212,11 @@ impl FakeDriver {
         self.inside.lock().invalidated
     }
 
+    /// The driver's own pools cache so many bytes now.
+    pub(crate) fn fill_driver_pools(&self, bytes: u64) {
+        self.inside.lock().driver_pools = bytes;
+    }
+
     /// Takes memory behind the pool's back, as another process would.
     pub(crate) fn forget_everything(&self) {
         let mut inside = self.inside.lock();
@@ -283,6 +290,16 @@ impl Driver for FakeDriver {
             pageable_access: self.pageable,
             vmm: self.vmm.then_some(Vmm { granularity: PAGE, shareable: true, rdma: false }),
         })
+    }
+
+    fn active_devices(&self) -> Vec<Device> {
+        vec![Device(0)]
+    }
+
+    fn trim_driver_pools(&self, _device: Device) -> u64 {
+        let mut inside = self.inside.lock();
+        inside.calls.push("trim_driver_pools");
+        std::mem::take(&mut inside.driver_pools)
     }
 
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {

@@ -18,6 +18,7 @@ use crate::trace::Recorder;
 use table::{Found, Table};
 use threads::nanoseconds;
 
+mod driver_pools;
 mod flush;
 mod free_memory;
 mod grow;

@@ -35,6 +35,10 @@ const READ_WRITE: u32 = 3;
 const HOST_POINTER: c_int = 4;
 /// `CU_POINTER_ATTRIBUTE_IS_MANAGED`
 const IS_MANAGED: c_int = 8;
+/// `CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT`
+const POOL_RESERVED_MEM_CURRENT: c_int = 5;
+/// `CU_GRAPH_MEM_ATTR_RESERVED_MEM_CURRENT`
+const GRAPH_RESERVED_MEM_CURRENT: c_int = 2;
 /// The version that brought `cuCtxRecordEvent` and `cuCtxWaitEvent`.
 const CONTEXT_EVENTS: c_int = 12050;
 
@@ -250,6 +254,33 @@ impl Driver for RealDriver {
         })
     }
 
+    fn active_devices(&self) -> Vec<Device> {
+        let mut count = 0;
+        // Without an answer there is none.
+        let _ = call!(self, optional cuDeviceGetCount(&raw mut count));
+        (0..count).filter(|&device| has_primary_context(device)).map(Device).collect()
+    }
+
+    fn trim_driver_pools(&self, device: Device) -> u64 {
+        let _uncancelled = Uncancelled::enter();
+        let mut pools = [0; 2];
+        // A driver without such pools has nothing to give back; one that has tells the two apart.
+        let _ = call!(self, optional cuDeviceGetDefaultMemPool(&raw mut pools[0], device.0));
+        let _ = call!(self, optional cuDeviceGetMemPool(&raw mut pools[1], device.0));
+        if pools[1] == pools[0] {
+            pools[1] = 0;
+        }
+        let mut released = 0;
+        for pool in pools.into_iter().filter(|&pool| pool != 0) {
+            let before = self.pool_bytes(pool);
+            let _ = call!(self, optional cuMemPoolTrimTo(pool, 0));
+            released += before.saturating_sub(self.pool_bytes(pool));
+        }
+        let before = self.graph_bytes(device);
+        let _ = call!(self, optional cuDeviceGraphMemTrim(device.0));
+        released + before.saturating_sub(self.graph_bytes(device))
+    }
+
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
         let _uncancelled = Uncancelled::enter();
         let mut ptr = 0;
@@ -368,6 +399,23 @@ fn properties(device: Device, vmm: Vmm) -> AllocationProperties {
 }
 
 impl RealDriver {
+    /// Bytes that a stream-ordered pool has taken; 0 where that is not known.
+    fn pool_bytes(&self, pool: usize) -> u64 {
+        let mut bytes = 0;
+        let told = call!(self, optional cuMemPoolGetAttribute(pool, POOL_RESERVED_MEM_CURRENT, &raw mut bytes));
+        if told.is_ok() { bytes } else { 0 }
+    }
+
+    /// The same of what the graphs of a device have taken.
+    fn graph_bytes(&self, device: Device) -> u64 {
+        let mut bytes = 0;
+        let told = call!(
+            self,
+            optional cuDeviceGetGraphMemAttribute(device.0, GRAPH_RESERVED_MEM_CURRENT, &raw mut bytes)
+        );
+        if told.is_ok() { bytes } else { 0 }
+    }
+
     /// `vmm` with its granularity; `None` where a call is missing.
     fn vmm(&self, vmm: Vmm, device: Device) -> Option<Vmm> {
         let functions = self.functions;

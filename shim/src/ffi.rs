@@ -101,6 +101,12 @@ functions! {
     cuDevicePrimaryCtxRetain: fn(*mut usize, c_int);
     cuDevicePrimaryCtxRelease: fn(c_int);
     cuDevicePrimaryCtxRelease_v2: fn(c_int), optional;
+    cuDeviceGetDefaultMemPool: fn(*mut usize, c_int), optional;
+    cuDeviceGetMemPool: fn(*mut usize, c_int), optional;
+    cuMemPoolGetAttribute: fn(usize, c_int, *mut u64), optional;
+    cuMemPoolTrimTo: fn(usize, usize), optional;
+    cuDeviceGetGraphMemAttribute: fn(c_int, c_int, *mut u64), optional;
+    cuDeviceGraphMemTrim: fn(c_int), optional;
     cuMemAlloc_v2: fn(*mut u64, usize);
     cuMemFree_v2: fn(u64);
     cuEventCreate: fn(*mut usize, c_uint);

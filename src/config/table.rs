@@ -78,6 +78,9 @@ options! {
     /// How much idle memory the pool of a context keeps at most; the least recently used goes
     /// first. A percentage is of the device's memory.
     max_idle: Limit = "20%";
+    /// Whether idle memory of the driver's own pools (of `cudaMallocAsync` and of graphs) is given back
+    /// together with that of cupool.
+    flush_driver_pools: bool = "true";
     /// The signal on which idle memory is given back and the stats file is written.
     signal: SignalChoice = "USR1";
     /// Whether the signal is caught as soon as the process starts, so that one which comes before

@@ -27,6 +27,7 @@ fn nothing_set_is_the_defaults() {
         order: Order::Auto,
         backing: Backing::Auto,
         max_idle: Limit::Percent(20.0),
+        flush_driver_pools: true,
         signal: SignalChoice::Usr1,
         signal_early: true,
         stats: StatsFile::Default,
@@ -46,13 +47,14 @@ fn nothing_set_is_the_defaults() {
 #[test]
 fn every_option_can_be_set() {
     let options = good(
-        "order:fence,backing:exact,max_idle:4GiB,signal:RTMIN+3,signal_early:no,stats:/a/%p,\
-         interval:500ms,trace:/t.gz,log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
+        "order:fence,backing:exact,max_idle:4GiB,flush_driver_pools:off,signal:RTMIN+3,signal_early:no,\
+         stats:/a/%p,interval:500ms,trace:/t.gz,log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
     );
     let expected = Options {
         order: Order::Fence,
         backing: Backing::Exact,
         max_idle: Limit::Bytes(4 << 30),
+        flush_driver_pools: false,
         signal: SignalChoice::RealTime(3),
         signal_early: false,
         stats: StatsFile::At("/a/%p".to_owned()),

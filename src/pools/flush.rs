@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 
 use super::{Phase, Pools};
-use crate::driver::Driver;
+use crate::driver::{Device, Driver};
 use crate::order::Stamp;
 use crate::pool::Pool;
 use crate::stats::{FlushReason, FlushRecord, Kept};
@@ -78,14 +78,12 @@ impl<D: Driver> Pools<D> {
     /// not wait for the device by itself, what is still in use is left to
     /// [`flush_rest`](Self::flush_rest).
     pub fn flush(&self, reason: FlushReason) -> FlushRecord {
-        self.flush_where(reason, |_| true)
+        self.flush_on(reason, None)
     }
 
-    pub(super) fn flush_where(
-        &self,
-        reason: FlushReason,
-        wanted: impl Fn(&Pool<D>) -> bool,
-    ) -> FlushRecord {
+    /// The same on one device, if one is named.
+    pub(super) fn flush_on(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
+        let wanted = |pool: &Pool<D>| only.is_none_or(|device| pool.device == device);
         let started = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut record = FlushRecord {
@@ -96,6 +94,7 @@ impl<D: Driver> Pools<D> {
             released: 0,
             pending: 0,
             released_later: 0,
+            driver_pools: 0,
             duration: 0.0,
             kept: Vec::new(),
         };
@@ -125,12 +124,14 @@ impl<D: Driver> Pools<D> {
                 record.kept.push(Kept { bytes: idle, why: why_not });
             }
         }
+        record.driver_pools = self.trim_driver_pools(only);
         record.duration = started.elapsed().as_secs_f64();
         tracing::info!(
-            "flush ({}): {} of {} idle bytes given back in {:.3} ms",
+            "flush ({}): {} of {} idle bytes given back, and {} of the driver's pools, in {:.3} ms",
             reason.name(),
             record.released,
             record.idle_before,
+            record.driver_pools,
             record.duration * 1e3,
         );
         let number = self.flushes.add(record.clone());

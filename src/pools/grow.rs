@@ -60,14 +60,13 @@ impl<D: Driver> Pools<D> {
             if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, shard, bytes) {
                 return Ok(Regained::Reused(block));
             }
-            let flushed =
-                self.flush_where(FlushReason::OutOfMemory, |other| other.device == pool.device);
+            let flushed = self.flush_on(FlushReason::OutOfMemory, Some(pool.device));
             // Another thread may be in the middle of giving back what this one needs.
             let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
             match pool.grow(&self.driver, shard, bytes) {
                 Ok((block, stale)) => return Ok(Regained::Grown(block, stale)),
                 Err(DriverError::OUT_OF_MEMORY)
-                    if (flushed.released > 0 || leaving) && Instant::now() < deadline =>
+                    if (flushed.given_back() > 0 || leaving) && Instant::now() < deadline =>
                 {
                     if leaving {
                         std::thread::sleep(Duration::from_millis(1));

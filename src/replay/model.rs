@@ -227,6 +227,14 @@ impl Driver for ModelDriver {
         })
     }
 
+    fn active_devices(&self) -> Vec<Device> {
+        Vec::new()
+    }
+
+    fn trim_driver_pools(&self, _device: Device) -> u64 {
+        0
+    }
+
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
         self.memory_call(Call::Allocate, costs::allocate(bytes)).memory.allocate(bytes)
     }

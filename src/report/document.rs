@@ -39,6 +39,7 @@ struct Flush {
     released_bytes: u64,
     pending_bytes: u64,
     released_later_bytes: u64,
+    driver_pools_released_bytes: u64,
     duration_seconds: f64,
     kept: Vec<KeptBytes>,
 }
@@ -95,6 +96,7 @@ impl From<&FlushRecord> for Flush {
             released_bytes: record.released,
             pending_bytes: record.pending,
             released_later_bytes: record.released_later,
+            driver_pools_released_bytes: record.driver_pools,
             duration_seconds: record.duration,
             kept: record.kept.iter().map(KeptBytes::from).collect(),
         }

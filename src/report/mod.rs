@@ -54,6 +54,17 @@ use document::Document;
 /// | `fences`, `host_syncs` | fences placed; times the host waited for the device |
 /// | `malloc_latency_ns`, `free_latency_ns` | `{count, p50, p90, p99, max}` in nanoseconds, sampled |
 ///
+/// An entry of `flushes`:
+///
+/// | key | meaning |
+/// |---|---|
+/// | `reason`, `time`, `duration_seconds` | `signal`, `empty_cache` or `out_of_memory`; when, and how long it took |
+/// | `idle_bytes_before`, `idle_bytes_after` | of all pools of cupool |
+/// | `released_bytes` | given back at once |
+/// | `pending_bytes`, `released_later_bytes` | still in use by the device then, and what of it has gone since |
+/// | `driver_pools_released_bytes` | beside all that: what the driver had cached in its stream-ordered pools and for graphs (option `flush_driver_pools`) |
+/// | `kept` | what stayed, each `{bytes, reason}` |
+///
 /// A *peak* is exact where a device has one context at a time. The peaks of contexts that exist
 /// together are added, which is an upper bound: they may have been reached at different times. The
 /// peak of a context that has ended stands by itself, since its memory was gone before what came

@@ -24,6 +24,7 @@ fn snapshot() -> Snapshot {
             released: 300 * MIB,
             pending: 60 * MIB,
             released_later: 40 * MIB,
+            driver_pools: 20 * MIB,
             duration: 0.25,
             kept: vec![Kept { bytes: 100 * MIB, why: "the device has not reached its fence" }],
         }],

@@ -214,10 +214,19 @@ pub struct FlushRecord {
     pub pending: u64,
     /// Bytes of those that have gone since.
     pub released_later: u64,
+    /// Bytes that the driver's own pools and graphs had cached and gave back.
+    pub driver_pools: u64,
     /// How long it took, in seconds.
     pub duration: f64,
     /// Why anything stayed; empty if nothing did.
     pub kept: Vec<Kept>,
+}
+
+impl FlushRecord {
+    /// All bytes that the flush gave back at once.
+    pub const fn given_back(&self) -> u64 {
+        self.released + self.driver_pools
+    }
 }
 
 /// Idle memory that a flush did not give back.

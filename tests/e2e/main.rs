@@ -4,6 +4,7 @@
 //! alike in both cases has one line in a `same!` table.
 
 mod capture;
+mod driver_pools;
 mod entry;
 mod errors;
 mod files;

@@ -40,7 +40,7 @@ pub unsafe fn create(real: impl Fn() -> Status, properties: *const c_void) -> St
 /// Whether the pools gave anything back.
 #[cold]
 fn give_back() -> bool {
-    let released = pooled_if_made(|pools| pools.flush(FlushReason::OutOfMemory).released);
+    let released = pooled_if_made(|pools| pools.flush(FlushReason::OutOfMemory).given_back());
     released.is_some_and(|bytes| bytes > 0)
 }
 

@@ -7,6 +7,7 @@ use crate::abi::{Out, Text, Uuid};
 use crate::backing;
 use crate::error::{Api, Error};
 use crate::hazard::Range;
+use crate::memory_pool::Pool;
 use crate::settings::SETTINGS;
 use crate::state;
 
@@ -21,6 +22,8 @@ pub struct Device {
     /// Bytes of memory.
     pub capacity: u64,
     used: u64,
+    /// Where stream-ordered memory comes from.
+    pub pool: Pool,
     addresses: Range,
     /// Free addresses: length by start; neighbours are joined.
     holes: BTreeMap<u64, u64>,
@@ -35,6 +38,7 @@ impl Device {
         Ok(Self {
             capacity,
             used: 0,
+            pool: Pool::default(),
             addresses,
             holes: BTreeMap::from([(aligned, addresses.end - aligned)]),
         })

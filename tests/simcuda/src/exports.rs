@@ -13,7 +13,8 @@ use crate::abi::*;
 use crate::dispatch::{self, Code, Entry};
 use crate::{
     capture, context, copy, device, event, fill, graph, host_function, host_memory, ipc, kernels,
-    memory, module, pointer, primary, procaddr, stream, stream_memory, unsupported, vmm,
+    memory, memory_pool, module, pointer, primary, procaddr, stream, stream_memory, unsupported,
+    vmm,
 };
 
 macro_rules! driver {
@@ -127,6 +128,13 @@ driver! {
     cuMemAllocManaged: "cuMemAllocManaged" 6000 (pointer: Out<u64>, bytes: usize, flags: u32) = host_memory::alloc_managed;
     cuMemAllocAsync | cuMemAllocAsync_ptsz: "cuMemAllocAsync" 11020 (pointer: Out<u64>, bytes: usize, stream: usize) = stream_memory::alloc;
     cuMemFreeAsync | cuMemFreeAsync_ptsz: "cuMemFreeAsync" 11020 (pointer: u64, stream: usize) = stream_memory::free;
+    cuDeviceGetDefaultMemPool: "cuDeviceGetDefaultMemPool" 11020 (pool: Out<usize>, device: i32) = memory_pool::of_device;
+    cuDeviceGetMemPool: "cuDeviceGetMemPool" 11020 (pool: Out<usize>, device: i32) = memory_pool::of_device;
+    cuMemPoolGetAttribute: "cuMemPoolGetAttribute" 11020 (pool: usize, attribute: u32, value: Out<u64>) = memory_pool::get_attribute;
+    cuMemPoolSetAttribute: "cuMemPoolSetAttribute" 11020 (pool: usize, attribute: u32, value: In<u64>) = memory_pool::set_attribute;
+    cuMemPoolTrimTo: "cuMemPoolTrimTo" 11020 (pool: usize, keep: usize) = memory_pool::trim;
+    cuDeviceGetGraphMemAttribute: "cuDeviceGetGraphMemAttribute" 11040 (device: i32, attribute: u32, value: Out<u64>) = memory_pool::get_graph_attribute;
+    cuDeviceGraphMemTrim: "cuDeviceGraphMemTrim" 11040 (device: i32) = memory_pool::trim_graphs;
     cuPointerGetAttribute: "cuPointerGetAttribute" 4000 (data: Out<u8>, attribute: u32, pointer: u64) = pointer::get_attribute;
     cuPointerGetAttributes: "cuPointerGetAttributes" 7000 (count: u32, attributes: In<u32>, data: In<Out<u8>>, pointer: u64) = pointer::get_attributes;
     cuPointerSetAttribute: "cuPointerSetAttribute" 6000 (value: In<u8>, attribute: u32, pointer: u64) = pointer::set_attribute;

@@ -34,6 +34,7 @@ mod ipc;
 mod kernels;
 mod latency;
 mod memory;
+mod memory_pool;
 mod module;
 mod pointer;
 mod primary;

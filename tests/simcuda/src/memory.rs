@@ -128,6 +128,13 @@ impl Memory {
     }
 }
 
+impl Device {
+    /// Gives the memory of a block of this kind back.
+    fn give_of(&mut self, kind: Kind, bytes: u64) {
+        if kind == Kind::Ordered { self.give_ordered(bytes) } else { self.give(bytes) }
+    }
+}
+
 impl Sim {
     /// The host addresses and lengths behind a range; unknown addresses are the program's own.
     fn host_pieces(&self, address: u64, bytes: u64) -> Vec<(u64, u64)> {
@@ -199,11 +206,12 @@ impl Sim {
         let device = &mut self.devices[ordinal];
         let unit = if bytes < PAGE { SMALL } else { PAGE };
         let span = bytes.checked_next_multiple_of(unit).ok_or(Error::OUT_OF_MEMORY)?;
-        device.take(span)?;
+        if kind == Kind::Ordered { device.take_ordered(span) } else { device.take(span) }?;
         latency::about(bytes, 1);
         let placed = device.place(span, unit);
         let backed = placed.and_then(|address| Ok((address, Arc::new(Backing::new(span)?))));
-        let (address, backing) = backed.inspect_err(|_| self.devices[ordinal].give(span))?;
+        let (address, backing) =
+            backed.inspect_err(|_| self.devices[ordinal].give_of(kind, span))?;
         let host = backing.address();
         self.memory.insert(
             address,
@@ -232,7 +240,7 @@ impl Sim {
         match block.kind {
             Kind::Device | Kind::Ordered => {
                 let device: &mut Device = &mut self.devices[block.device];
-                device.give(block.span);
+                device.give_of(block.kind, block.span);
                 device.displace(address, block.span);
             }
             Kind::Managed | Kind::Pinned | Kind::Registered | Kind::Mapped => {}

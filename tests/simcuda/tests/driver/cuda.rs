@@ -42,6 +42,10 @@ functions! {
     cuMemFree_v2(pointer: u64);
     cuMemAllocAsync(pointer: &mut u64, bytes: usize, stream: usize);
     cuMemFreeAsync(pointer: u64, stream: usize);
+    cuDeviceGetDefaultMemPool(pool: &mut usize, device: i32);
+    cuMemPoolGetAttribute(pool: usize, attribute: u32, value: &mut u64);
+    cuMemPoolSetAttribute(pool: usize, attribute: u32, value: &u64);
+    cuMemPoolTrimTo(pool: usize, keep: usize);
     cuMemGetInfo_v2(free: &mut usize, total: &mut usize);
     cuMemGetAddressRange_v2(base: &mut u64, size: &mut usize, pointer: u64);
     cuMemHostAlloc(pointer: &mut u64, bytes: usize, flags: u32);

@@ -15,3 +15,4 @@ mod hazards;
 mod lookups;
 mod mapping;
 mod order;
+mod pools;
