@@ -170,7 +170,7 @@ watched! {
 
     always(PinnedMemory) => cuMemHostAlloc, cuMemAllocHost, cuMemAllocHost_v2;
     always(RegisteredMemory) => cuMemHostRegister, cuMemHostRegister_v2;
-    always(ManagedMemory) => cuMemAllocManaged, cuLibraryGetManaged, cuStreamAttachMemAsync,
+    always(ManagedMemory) => cuLibraryGetManaged, cuStreamAttachMemAsync,
         cuStreamAttachMemAsync_ptsz;
     when(predicate::creates_host_pool, HostLocatedMemory) => cuMemPoolCreate since 11020;
     when(predicate::names_host_location, HostLocatedMemory) =>
@@ -248,5 +248,5 @@ watched! {
         cuGraphExecBatchMemOpNodeSetParams;
 
     always(SecondDevice) => cuCtxEnablePeerAccess, cuMulticastAddDevice;
-    always(GreenContext) => cuGreenCtxCreate, cuCtxFromGreenCtx, cuGreenCtxStreamCreate;
+    always(GreenContext) => cuCtxFromGreenCtx;
 }

@@ -1,6 +1,6 @@
 //! Idle memory goes back: on request, and before anybody is refused for its sake.
 
-use cupool_tests::Victim;
+use cupool_tests::{Victim, assert_same};
 
 use crate::{ALL, same};
 
@@ -28,6 +28,24 @@ same! {
         "order:lazy,backing:exact",
     ];
     a_flush_while_the_block_is_still_read: Victim::new("flush_late"), ALL;
+}
+
+/// Each of these calls fails once for lack of memory. The context is the program's second one.
+const LACKING: &str = "cuMemAllocPitch:1=2,cuStreamCreate:1=2,cuStreamCreateWithPriority:1=2,\
+    cuMemAllocAsync:1=2,cuModuleLoad:1=2,cuModuleGetFunction:1=2,\
+    cuLaunchKernel:1=2,cuGraphInstantiate:1=2,cuGraphLaunch:1=2,cuMemAllocManaged:1=2,\
+    cuDevicePrimaryCtxRetain:1=2,cuCtxCreate:2=2";
+
+#[test]
+fn no_call_fails_for_what_is_idle() {
+    let victim = Victim::new("oom_others");
+    let bare = victim.bare();
+    bare.succeeded();
+    let lacking = victim.env("SIMCUDA_FAULTS", LACKING);
+    assert!(lacking.bare().stdout.contains(" = 2\n"), "without a cache to empty they fail");
+    for options in ["order:strict", "order:strict,backing:exact"] {
+        assert_same(&bare, &lacking.pooled(options));
+    }
 }
 
 #[test]
@@ -109,7 +127,7 @@ fn examples() {
 fn disabled() {
     let victim = Victim::new("runtime_static").env("CUPOOL_DISABLE", "1");
     let pooled = victim.pooled("order:auto");
-    cupool_tests::assert_same(&victim.bare(), &pooled);
+    assert_same(&victim.bare(), &pooled);
     assert!(pooled.files.is_empty(), "left behind: {:?}", pooled.files);
 }
 

@@ -149,7 +149,10 @@ const NO_SIGN: &[&str] = &[
      cuGraphInstantiateWithFlags cuGraphInstantiateWithParams \
      cuGraphInstantiateWithParams_ptsz cuGraphUpload cuGraphUpload_ptsz cuGraphLaunch \
      cuGraphLaunch_ptsz cuLaunchKernel cuLaunchKernel_ptsz cuLaunchKernelEx \
-     cuLaunchKernelEx_ptsz cuLaunchCooperativeKernel cuLaunchCooperativeKernel_ptsz",
+     cuLaunchKernelEx_ptsz cuLaunchCooperativeKernel cuLaunchCooperativeKernel_ptsz cuMemMap \
+     cuMemSetAccess cuCtxSetLimit cuStreamCreate cuStreamCreateWithPriority cuEventCreate \
+     cuLibraryGetGlobal cuLaunch cuLaunchGrid cuLaunchGridAsync \
+     cuLaunchCooperativeKernelMultiDevice",
 ];
 
 /// A driver that has every one of these functions.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use cupool::driver::Context;
 use parking_lot::Mutex;
 
-use super::{AnyPools, SUCCESS, Status, around, pooled};
+use super::{AnyPools, SUCCESS, Status, around, pooled, reclaim};
 use crate::driver;
 
 /// How often the program has retained the primary context of each device, as far as is seen here:
@@ -44,7 +44,8 @@ pub unsafe fn make_current(real: impl Fn() -> Status, context: usize) -> Status 
 /// # Safety
 /// `out` is null or can be written.
 pub unsafe fn create(real: impl Fn() -> Status, out: *mut usize) -> Status {
-    let status = real();
+    // SAFETY: a call that failed for lack of memory has made no context.
+    let status = unsafe { reclaim::retry(real) };
     if status == SUCCESS && !out.is_null() {
         // SAFETY: not null, and the driver has just written it.
         in_use(unsafe { *out });
@@ -130,7 +131,8 @@ fn end(
 /// None beyond the driver's own.
 pub unsafe fn retain_primary(real: impl Fn() -> Status, device: c_int) -> Status {
     RETAINS.fetch_add(1, Ordering::SeqCst);
-    let status = real();
+    // SAFETY: a call that failed for lack of memory has retained nothing.
+    let status = unsafe { reclaim::retry(real) };
     if status == SUCCESS
         && let Some(retained) = retained(device)
     {

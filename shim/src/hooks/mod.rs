@@ -15,6 +15,8 @@ pub mod reclaim;
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use capture::per_thread;
+use cupool::order::Sign;
+
 pub use real::Real;
 use real::hooks;
 
@@ -32,6 +34,15 @@ hooks! { ROWS of What::Hook;
         = memory::address_range(base, size, ptr);
 
     cuPointerGetAttribute since 4000 (data: *mut c_void, attribute: c_int, ptr: u64)
+    cuMemAllocManaged since 6000 (out: *mut u64, bytes: usize, flags: c_uint)
+        = reclaim::retry_after(Sign::ManagedMemory);
+    cuGreenCtxCreate since 12040
+        (out: *mut usize, resources: usize, device: c_int, flags: c_uint)
+        = reclaim::retry_after(Sign::GreenContext);
+    cuGreenCtxStreamCreate since 12050
+        (out: *mut usize, context: usize, flags: c_uint, priority: c_int)
+        = reclaim::retry_after(Sign::GreenContext);
+
         = pointer::attribute(data, attribute, ptr);
     cuPointerGetAttributes since 7000
         (count: c_uint, attributes: *const c_int, data: *const *mut c_void, ptr: u64)

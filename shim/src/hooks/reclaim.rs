@@ -24,6 +24,16 @@ pub unsafe fn retry(real: impl Fn() -> Status) -> Status {
     if status == DriverError::OUT_OF_MEMORY.code() && give_back() { real() } else { status }
 }
 
+/// The same for a function that is a sign as well.
+///
+/// # Safety
+/// As for [`retry`].
+pub unsafe fn retry_after(real: impl Fn() -> Status, told: Sign) -> Status {
+    sign(told);
+    // SAFETY: as the caller says.
+    unsafe { retry(real) }
+}
+
 /// `cuMemCreate`, which can also create memory that the host shares.
 ///
 /// # Safety
@@ -52,6 +62,10 @@ hooks! { ROWS of What::Retried;
     cuMemAllocPitch_v2 since 3020
         (out: *mut u64, pitch: *mut usize, width: usize, height: usize, element: c_uint)
         = memory::allocate_rows(out, pitch, width, height, element);
+    cuMemMap since 10020 (ptr: u64, bytes: usize, offset: usize, memory: u64, flags: u64)
+        = reclaim::retry();
+    cuMemSetAccess since 10020
+        (ptr: u64, bytes: usize, access: *const c_void, count: usize) = reclaim::retry();
     cuMemAllocAsync since 11020 (out: *mut u64, bytes: usize, stream: usize) = reclaim::retry();
     cuMemAllocAsync_ptsz since 11020 (out: *mut u64, bytes: usize, stream: usize)
         = reclaim::retry();
@@ -63,6 +77,12 @@ hooks! { ROWS of What::Retried;
     cuArray3DCreate_v2 since 3020 (out: *mut usize, descriptor: *const c_void) = reclaim::retry();
     cuMipmappedArrayCreate since 5000
         (out: *mut usize, descriptor: *const c_void, levels: c_uint) = reclaim::retry();
+
+    cuCtxSetLimit since 3010 (limit: c_int, value: usize) = reclaim::retry();
+    cuStreamCreate since 2000 (out: *mut usize, flags: c_uint) = reclaim::retry();
+    cuStreamCreateWithPriority since 5050 (out: *mut usize, flags: c_uint, priority: c_int)
+        = reclaim::retry();
+    cuEventCreate since 2000 (out: *mut usize, flags: c_uint) = reclaim::retry();
 
     cuModuleLoad since 2000 (out: *mut usize, file: *const c_char) = reclaim::retry();
     cuModuleLoadData since 2000 (out: *mut usize, image: *const c_void) = reclaim::retry();
@@ -81,6 +101,9 @@ hooks! { ROWS of What::Retried;
          count: c_uint, library_options: *mut c_int, library_values: *mut c_void,
          library_count: c_uint) = reclaim::retry();
     cuLibraryGetModule since 12000 (out: *mut usize, library: usize) = reclaim::retry();
+    cuLibraryGetGlobal since 12000
+        (out: *mut u64, bytes: *mut usize, library: usize, name: *const c_char)
+        = reclaim::retry();
     cuKernelGetFunction since 12000 (out: *mut usize, kernel: usize) = reclaim::retry();
     cuFuncLoad since 12040 (function: usize) = reclaim::retry();
 
@@ -100,6 +123,10 @@ hooks! { ROWS of What::Retried;
     cuGraphUpload_ptsz since 11010 (executable: usize, stream: usize) = reclaim::retry();
     cuGraphLaunch since 10000 (executable: usize, stream: usize) = reclaim::retry();
     cuGraphLaunch_ptsz since 10000 (executable: usize, stream: usize) = reclaim::retry();
+    cuLaunch since 2000 (function: usize) = reclaim::retry();
+    cuLaunchGrid since 2000 (function: usize, width: c_int, height: c_int) = reclaim::retry();
+    cuLaunchGridAsync since 2000
+        (function: usize, width: c_int, height: c_int, stream: usize) = reclaim::retry();
     cuLaunchKernel since 4000
         (function: usize, grid_x: c_uint, grid_y: c_uint, grid_z: c_uint, block_x: c_uint,
          block_y: c_uint, block_z: c_uint, shared: c_uint, stream: usize,
@@ -122,4 +149,6 @@ hooks! { ROWS of What::Retried;
         (function: usize, grid_x: c_uint, grid_y: c_uint, grid_z: c_uint, block_x: c_uint,
          block_y: c_uint, block_z: c_uint, shared: c_uint, stream: usize,
          parameters: *mut c_void) = reclaim::retry();
+    cuLaunchCooperativeKernelMultiDevice since 9000
+        (parameters: *mut c_void, count: c_uint, flags: c_uint) = reclaim::retry();
 }
