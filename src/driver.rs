@@ -140,8 +140,6 @@ pub trait Driver: Send + Sync + 'static {
     /// What is known of `device`.
     fn device_facts(&self, device: Device) -> Result<DeviceFacts, DriverError>;
 
-    /// `cuMemAlloc`. Waits for nothing.
-    fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
     /// The devices whose primary context exists: `cuDevicePrimaryCtxGetState`. Makes none.
     fn active_devices(&self) -> Vec<Device>;
     /// Gives back what the driver caches for stream-ordered allocations of `device`, in its default
@@ -149,6 +147,8 @@ pub trait Driver: Send + Sync + 'static {
     /// the bytes, as far as the driver tells.
     fn trim_driver_pools(&self, device: Device) -> u64;
 
+    /// `cuMemAlloc`. Waits for nothing.
+    fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
     /// `cuMemFree`. Waits for all work of the block's context.
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError>;
 

@@ -14,9 +14,9 @@ pub mod reclaim;
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
-use capture::per_thread;
 use cupool::order::Sign;
 
+use capture::per_thread;
 pub use real::Real;
 use real::hooks;
 
@@ -33,7 +33,6 @@ hooks! { ROWS of What::Hook;
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)
         = memory::address_range(base, size, ptr);
 
-    cuPointerGetAttribute since 4000 (data: *mut c_void, attribute: c_int, ptr: u64)
     cuMemAllocManaged since 6000 (out: *mut u64, bytes: usize, flags: c_uint)
         = reclaim::retry_after(Sign::ManagedMemory);
     cuGreenCtxCreate since 12040
@@ -43,6 +42,7 @@ hooks! { ROWS of What::Hook;
         (out: *mut usize, context: usize, flags: c_uint, priority: c_int)
         = reclaim::retry_after(Sign::GreenContext);
 
+    cuPointerGetAttribute since 4000 (data: *mut c_void, attribute: c_int, ptr: u64)
         = pointer::attribute(data, attribute, ptr);
     cuPointerGetAttributes since 7000
         (count: c_uint, attributes: *const c_int, data: *const *mut c_void, ptr: u64)
