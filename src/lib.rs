@@ -23,6 +23,7 @@ pub mod driver;
 mod fake;
 pub mod files;
 pub mod front;
+pub mod ipc;
 pub mod log;
 #[cfg(all(test, not(miri)))]
 mod model;

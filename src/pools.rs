@@ -19,9 +19,11 @@ use table::{Found, Table};
 use threads::nanoseconds;
 
 mod driver_pools;
+mod exports;
 mod flush;
 mod free_memory;
 mod grow;
+mod imports;
 mod lifetimes;
 mod marks;
 mod pitch;
@@ -31,6 +33,7 @@ mod sharing;
 mod table;
 mod threads;
 
+pub use exports::Export;
 pub use pitch::Rows;
 pub use queries::{Held, Resident};
 
@@ -62,6 +65,7 @@ pub struct Pools<D: Driver> {
     /// How far apart the driver puts rows.
     pitches: pitch::Pitches,
     sharing: sharing::Sharing,
+    imports: imports::Imports,
     /// Threads that used CUDA.
     threads: AtomicU32,
     /// The first context that was in use, 0 for none.
@@ -92,6 +96,7 @@ impl<D: Driver> Pools<D> {
             debt: Debt::default(),
             pitches: pitch::Pitches::default(),
             sharing: sharing::Sharing::default(),
+            imports: imports::Imports::default(),
             threads: AtomicU32::new(0),
             first_context: AtomicUsize::new(0),
             closed: AtomicBool::new(false),

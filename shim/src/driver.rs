@@ -1,6 +1,7 @@
 //! The real driver.
 
 use std::ffi::{CStr, c_int, c_uint, c_void};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use cupool::driver::{
     Context, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Memory, Stream, Vmm,
@@ -399,6 +400,28 @@ fn properties(device: Device, vmm: Vmm) -> AllocationProperties {
 }
 
 impl RealDriver {
+    /// `cuMemExportToShareableHandle`: a descriptor by which another process gets this memory.
+    pub fn export_memory(&self, memory: Memory) -> Result<OwnedFd, DriverError> {
+        let mut descriptor: c_int = -1;
+        let out = (&raw mut descriptor).cast();
+        call!(self, optional cuMemExportToShareableHandle(out, memory.0, POSIX_FILE_DESCRIPTOR, 0))?;
+        // SAFETY: the driver has just made it, for us.
+        let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        // SAFETY: no memory is passed.
+        unsafe { libc::fcntl(descriptor.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC) };
+        Ok(descriptor)
+    }
+
+    /// `cuMemImportFromShareableHandle`: the memory that another process exported. The descriptor is
+    /// not needed any more afterwards.
+    pub fn import_memory(&self, descriptor: &OwnedFd) -> Result<Memory, DriverError> {
+        let mut handle = 0;
+        let descriptor = descriptor.as_raw_fd() as usize as *mut c_void;
+        let kind = POSIX_FILE_DESCRIPTOR;
+        call!(self, optional cuMemImportFromShareableHandle(&raw mut handle, descriptor, kind))?;
+        Ok(Memory(handle))
+    }
+
     /// Bytes that a stream-ordered pool has taken; 0 where that is not known.
     fn pool_bytes(&self, pool: usize) -> u64 {
         let mut bytes = 0;

@@ -126,4 +126,6 @@ functions! {
     cuMemMap: fn(u64, usize, usize, u64, u64), optional;
     cuMemSetAccess: fn(u64, usize, *const AccessDescription, usize), optional;
     cuMemUnmap: fn(u64, usize), optional;
+    cuMemExportToShareableHandle: fn(*mut c_void, u64, c_uint, u64), optional;
+    cuMemImportFromShareableHandle: fn(*mut u64, *mut c_void, c_uint), optional;
 }

@@ -24,6 +24,7 @@ mod ffi;
 mod futex;
 mod guard;
 mod hooks;
+mod ipc;
 mod libcuda;
 mod life;
 mod linker;

@@ -17,13 +17,15 @@ use crate::cancel::Uncancelled;
 use crate::driver::{RealDriver, real_driver};
 use crate::guard::Guard;
 use crate::state::{self, Made};
-use crate::{disposition, dump, notice, surroundings, worker};
+use crate::{disposition, dump, ipc, notice, surroundings, worker};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// How long exit waits for the worker and the last stats file.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long exit waits for a process that is just being served with memory of this one.
+const IPC_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Runs when the library is loaded, before the program's `main`.
 #[used]
@@ -174,6 +176,7 @@ fn parse() -> (Options, Vec<cupool::config::Warning>) {
 /// happens in it. CUDA does not work in it either, and says so.
 extern "C" fn in_child() {
     state::turn_off();
+    ipc::in_child();
 }
 
 /// Pays what is owed (a kernel's output is printed by a wait), and writes the last stats file.
@@ -188,6 +191,7 @@ extern "C" fn at_exit() {
         let Some(_guard) = Guard::enter() else { return };
         let _uncancelled = Uncancelled::enter();
         pools.close();
+        ipc::finish(IPC_PATIENCE);
         worker::finish(pools, WORKER_PATIENCE);
     }));
 }

@@ -48,7 +48,7 @@ pub fn info(message: &dyn Display) {
 }
 
 /// Device and inode of an open descriptor.
-fn file(descriptor: libc::c_int) -> Option<(u64, u64)> {
+pub fn file(descriptor: libc::c_int) -> Option<(u64, u64)> {
     let mut facts = MaybeUninit::<libc::stat>::uninit();
     // SAFETY: the pointer is to a local; `fstat` has filled it if it returns 0.
     unsafe {

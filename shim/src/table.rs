@@ -213,8 +213,8 @@ watched! {
         cuMemcpyWithAttributesAsync_ptsz, cuMemcpy3DWithAttributesAsync,
         cuMemcpy3DWithAttributesAsync_ptsz, cuFabricCpyBatchAsync, cuFabricCpyBatchAsync_ptsz;
 
-    always(Ipc) => cuIpcOpenMemHandle, cuIpcOpenMemHandle_v2,
-        cuIpcGetEventHandle, cuIpcOpenEventHandle, cuLogicalEndpointCreate, cuLogicalEndpointImport;
+    always(Ipc) => cuIpcGetEventHandle, cuIpcOpenEventHandle, cuLogicalEndpointCreate,
+        cuLogicalEndpointImport;
     always(ShareableHandle) => cuMemExportToShareableHandle, cuMemImportFromShareableHandle,
         cuMemPoolExportToShareableHandle, cuMemPoolImportFromShareableHandle,
         cuMemPoolExportPointer, cuMemPoolImportPointer;

@@ -146,7 +146,7 @@ fn guarded(f: impl FnOnce()) {
 }
 
 /// Runs `f` while the calling thread blocks every signal; a thread that `f` starts inherits that.
-fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
+pub fn with_signals_blocked<T>(f: impl FnOnce() -> T) -> T {
     let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: both sets are locals; an all-zero set is a set.
     let before = unsafe {

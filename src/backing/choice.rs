@@ -1,8 +1,10 @@
 //! Which backing a new pool gets.
 //!
-//! The arena, unless its memory cannot do what the process may want. That is legacy CUDA IPC
-//! (`cuIpcGetMemHandle`) above all, by which MPI, UCX and some programs share memory with processes
-//! that do not run cupool. Libraries that ask about a pointer first (NCCL, NVSHMEM, newer UCX) find
+//! The arena, unless its memory cannot do what the process may want. That is CUDA IPC with processes
+//! that do not run cupool above all, by which MPI, UCX and some programs share memory: between
+//! processes that do, handles of the arena's own work ([`ipc`](crate::ipc)). That a program makes
+//! handles tells nothing of who opens them, and mostly it is a process that it started itself; that it
+//! opens one of the driver's tells of a process that makes such. Libraries that ask about a pointer first (NCCL, NVSHMEM, newer UCX) find
 //! a way that works with either backing, so that they are loaded says nothing: PyTorch loads
 //! `libnvshmem_host.so` with every program.
 
@@ -68,17 +70,23 @@ pub fn shares_memory(file_name: &[u8]) -> bool {
     PREFIXES.iter().any(|prefix| file_name.starts_with(prefix))
 }
 
-/// Whether a call that gives this sign is one that memory of the arena cannot do.
-pub const fn wants_native(sign: Sign) -> bool {
-    matches!(sign, Sign::Ipc | Sign::SyncMemops | Sign::P2pToken)
+/// What a call that gives this sign has asked for, if it is one that memory of the arena cannot do.
+pub const fn wants_native(sign: Sign) -> Option<&'static str> {
+    match sign {
+        Sign::SyncMemops | Sign::P2pToken => Some(sign.name()),
+        _ => None,
+    }
 }
 
-/// The backing for a new pool, and why, in the words of the stats file. `seen` is a sign that the
-/// process [wants native memory](wants_native).
+/// A program that does this may share its own memory with the same processes.
+pub const FOREIGN_HANDLE: &str = "a CUDA IPC handle of the driver's own";
+
+/// The backing for a new pool, and why, in the words of the stats file. `seen` is what the
+/// process has asked for that only native memory can do.
 pub fn choose(
     option: config::Backing,
     vmm: Option<Vmm>,
-    seen: Option<Sign>,
+    seen: Option<&str>,
     surroundings: &Surroundings,
 ) -> (Kind, String) {
     let exact = |reason: String| (Kind::Exact, reason);
@@ -97,8 +105,8 @@ pub fn choose(
     if surroundings.wsl {
         return exact("the Windows Subsystem for Linux".to_owned());
     }
-    if let Some(sign) = seen {
-        return exact(format!("the program has used {}", sign.name()));
+    if let Some(seen) = seen {
+        return exact(format!("the program has used {seen}"));
     }
     if let Some(launcher) = &surroundings.launcher {
         return exact(format!("an MPI launcher started several processes: {launcher}"));
@@ -164,14 +172,14 @@ mod tests {
     #[test]
     fn calls_that_the_arena_cannot_serve_count() {
         for &sign in Sign::ALL {
-            let seen = Some(sign).filter(|&sign| wants_native(sign));
-            let (kind, reason) = choose(Auto, VMM, seen, &Surroundings::default());
+            let (kind, reason) = choose(Auto, VMM, wants_native(sign), &Surroundings::default());
             let expected = match sign {
-                Sign::Ipc | Sign::SyncMemops | Sign::P2pToken => Kind::Exact,
+                Sign::SyncMemops | Sign::P2pToken => Kind::Exact,
                 _ => Kind::Arena,
             };
             assert_eq!(kind, expected, "{}: {reason}", sign.name());
         }
+        exact(choose(Auto, VMM, Some(FOREIGN_HANDLE), &Surroundings::default()), FOREIGN_HANDLE);
     }
 
     #[test]

@@ -11,11 +11,13 @@ mod exact;
 mod sizes;
 
 pub use arena::{Arena, Policy};
-pub use choice::{Kind, Surroundings, choose, launcher, shares_memory, wants_native};
+pub use choice::{
+    FOREIGN_HANDLE, Kind, Surroundings, choose, launcher, shares_memory, wants_native,
+};
 pub use exact::Exact;
 pub use sizes::{GRANULE, round_up};
 
-use crate::driver::{DevicePtr, Driver, DriverError};
+use crate::driver::{DevicePtr, Driver, DriverError, Memory};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
 
@@ -43,6 +45,15 @@ pub struct Progress {
     pub ordered: Stamp,
     /// What was freed before this fence is known to be done.
     pub quiesced: Stamp,
+}
+
+/// The physical memory behind a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    /// Each with its size in bytes, one behind the other.
+    pub memory: Vec<(Memory, u64)>,
+    /// Where in them the block begins, in bytes.
+    pub offset: u64,
 }
 
 /// What a trim did.
@@ -107,6 +118,16 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// back to the driver and is handed out to nobody. A native block is disposed of instead by who
     /// frees it.
     fn pin(&self, _token: Token) {}
+
+    /// The physical memory behind a block that the program holds and that is [pinned](Self::pin). It
+    /// stays behind it until the block is [let go](Self::let_go), even if it is given meanwhile.
+    /// `None` if it cannot be shared by descriptor.
+    fn hold(&self, _token: Token) -> Option<Pieces> {
+        None
+    }
+
+    /// Undoes a [hold](Self::hold).
+    fn let_go(&self, _token: Token) {}
 
     /// Start and requested size of the block in the program's hands that holds `ptr`.
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;

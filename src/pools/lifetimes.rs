@@ -76,6 +76,7 @@ impl<D: Driver> Pools<D> {
         if self.captures.forget_context(context) {
             self.captures_ended();
         }
+        self.end_imports(context);
         let Some(pool) = self.table.remove(context) else { return };
         let (held, snapshot) = pool.end(&self.driver);
         self.strike(pool.number, held);

@@ -7,7 +7,7 @@ use crate::front::ShardId;
 use crate::pool::Pool;
 use crate::ptrmap::Entry;
 
-/// What is at an address that is a pool's.
+/// What is at an address that is a pool's, or of another process's memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Resident {
     /// A block that the program holds.
@@ -36,7 +36,9 @@ impl<D: Driver> Pools<D> {
     /// What is at `ptr`; `None` if the address is none of ours.
     pub fn resident(&self, ptr: DevicePtr) -> Option<Resident> {
         let pools = self.table.all();
-        let pool = pools.iter().find(|pool| pool.backing().owns(ptr))?;
+        let Some(pool) = pools.iter().find(|pool| pool.backing().owns(ptr)) else {
+            return self.imports.resident(ptr);
+        };
         let native = pool.backing().is_native();
         Some(match self.held(pool, ptr) {
             Some((start, bytes)) => {

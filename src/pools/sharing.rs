@@ -4,15 +4,17 @@
 use std::sync::OnceLock;
 
 use super::Pools;
-use crate::backing::{Arena, Backing, Exact, Kind, Surroundings, choose, wants_native};
+use crate::backing::{
+    Arena, Backing, Exact, FOREIGN_HANDLE, Kind, Surroundings, choose, wants_native,
+};
 use crate::config;
 use crate::driver::{Device, DeviceFacts, Driver};
 use crate::order::Sign;
 
 /// What is known of that.
 pub(super) struct Sharing {
-    /// The first call that asked for what the arena cannot do.
-    seen: OnceLock<Sign>,
+    /// The first thing that the program asked for and the arena cannot do.
+    seen: OnceLock<&'static str>,
     /// What is around the pools.
     look: fn() -> Surroundings,
 }
@@ -26,9 +28,9 @@ impl Default for Sharing {
 impl Sharing {
     /// A call gave `sign`.
     pub(super) fn see(&self, sign: Sign) {
-        if wants_native(sign) {
+        if let Some(what) = wants_native(sign) {
             // Only the first is told of.
-            let _ = self.seen.set(sign);
+            let _ = self.seen.set(what);
         }
     }
 }
@@ -39,6 +41,12 @@ impl<D: Driver> Pools<D> {
     pub fn among(mut self, look: fn() -> Surroundings) -> Self {
         self.sharing.look = look;
         self
+    }
+
+    /// The program has opened a CUDA IPC handle that is none of ours: it shares memory with processes
+    /// that may not run cupool.
+    pub fn opened_foreign_handle(&self) {
+        let _ = self.sharing.seen.set(FOREIGN_HANDLE);
     }
 
     /// The backing for a new pool on `device`, and why.
@@ -103,11 +111,14 @@ mod tests {
         assert_eq!(backing(&pools).0, "arena");
         pools.sign(Sign::PinnedMemory);
         pools.sign(Sign::Ipc);
+        pools.context_ended(CONTEXT);
+        assert_eq!(backing(&pools).0, "arena", "handles of ours do");
         pools.sign(Sign::SyncMemops);
+        pools.opened_foreign_handle();
         pools.context_ended(CONTEXT);
         let (name, reason) = backing(&pools);
         assert_eq!(name, "exact");
-        assert!(reason.contains(Sign::Ipc.name()), "{reason}");
+        assert!(reason.contains(Sign::SyncMemops.name()), "{reason}");
     }
 
     #[test]

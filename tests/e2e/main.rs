@@ -11,6 +11,7 @@ mod files;
 mod giving_back;
 mod hazards;
 mod inert;
+mod ipc;
 mod life;
 mod mappings;
 mod options;

@@ -117,7 +117,8 @@ const SIGNS: &[(&str, &str, &str)] = &[
 /// Exported functions of the driver that are replaced for another purpose: no sign by themselves.
 const NO_SIGN: &[&str] = &[
     // The pool.
-    "cuMemAlloc_v2 cuMemFree_v2 cuMemFreeAsync cuMemFreeAsync_ptsz cuMemGetAddressRange_v2",
+    "cuMemAlloc_v2 cuMemFree_v2 cuMemFreeAsync cuMemFreeAsync_ptsz cuMemGetAddressRange_v2 \
+     cuIpcCloseMemHandle",
     // See `giving_back.rs`.
     "cuMemGetInfo_v2",
     // See `pointers.rs`.

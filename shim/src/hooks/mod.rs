@@ -6,6 +6,7 @@
 pub mod capture;
 mod context;
 mod global;
+mod ipc;
 mod lookup;
 mod memory;
 mod pointer;
@@ -49,7 +50,15 @@ hooks! { ROWS of What::Hook;
         = pointer::attributes(count, attributes, data, ptr);
     cuPointerSetAttribute since 6000 (value: *const c_void, attribute: c_int, ptr: u64)
         = pointer::set_attribute(attribute, ptr);
-    cuIpcGetMemHandle since 4010 (handle: *mut c_void, ptr: u64) = pointer::ipc_handle(ptr);
+    cuIpcGetMemHandle since 4010 (out: *mut ipc::MemoryHandle, ptr: u64)
+        = ipc::memory_handle(out, ptr);
+    cuIpcOpenMemHandle since 4010
+        (out: *mut u64, handle: ipc::MemoryHandle, flags: c_uint)
+        = ipc::open_memory(out, handle, flags);
+    cuIpcOpenMemHandle_v2 since 11000
+        (out: *mut u64, handle: ipc::MemoryHandle, flags: c_uint)
+        = ipc::open_memory(out, handle, flags);
+    cuIpcCloseMemHandle since 4010 (ptr: u64) = ipc::close_memory(ptr);
     cuMemRetainAllocationHandle since 11000 (handle: *mut u64, ptr: *const c_void)
         = pointer::retain_handle(ptr as u64);
     cuMemGetHandleForAddressRange since 11070

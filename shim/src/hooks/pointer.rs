@@ -145,16 +145,6 @@ pub unsafe fn set_attribute(real: impl Fn() -> Status, attribute: c_int, ptr: u6
     share("cuPointerSetAttribute(SYNC_MEMOPS)", &TOLD, real, ptr, 1)
 }
 
-/// `cuIpcGetMemHandle`
-///
-/// # Safety
-/// None beyond the driver's own.
-pub unsafe fn ipc_handle(real: impl Fn() -> Status, ptr: u64) -> Status {
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    sign(Sign::Ipc);
-    share("cuIpcGetMemHandle", &TOLD, real, ptr, 1)
-}
-
 /// `cuMemGetHandleForAddressRange`
 ///
 /// # Safety
@@ -182,7 +172,7 @@ pub unsafe fn retain_handle(real: impl Fn() -> Status, ptr: u64) -> Status {
 
 /// Runs a call that lets others reach the block at `ptr`, which is then not recycled. Where only a
 /// native allocation could do that, says once how to get one.
-fn share(
+pub(super) fn share(
     call: &str,
     told: &AtomicBool,
     real: impl Fn() -> Status,

@@ -6,12 +6,13 @@
 use std::ops::Range;
 
 use super::handles::{Handle, Handles};
+use super::holds::Holds;
 use super::mapping::Failure;
 use super::plan::{self, Bounds, Plan};
 use super::policy::Policy;
 use super::small::Small;
 use super::space::{Space, State};
-use crate::backing::{Block, GRANULE, Progress, Token, round_up};
+use crate::backing::{Block, GRANULE, Pieces, Progress, Token, round_up};
 use crate::driver::{DevicePtr, Memory};
 use crate::order::Stamp;
 use crate::stats::Counters;
@@ -52,6 +53,7 @@ pub(super) struct Books {
     small: Small,
     records: Vec<Record>,
     vacant: Vec<u32>,
+    holds: Holds,
     /// Pages that blocks have, whole or shared; and the most there were since the last trim.
     used: u64,
     most_used: u64,
@@ -79,6 +81,7 @@ impl Books {
             small: Small::new(pages, page_bytes),
             records: Vec::new(),
             vacant: Vec::new(),
+            holds: Holds::default(),
             used: 0,
             most_used: 0,
             reserved: 0,
@@ -213,6 +216,9 @@ impl Books {
     /// Takes a block back: idle, behind fence `stamp`.
     pub(super) fn give(&mut self, token: Token, stamp: Stamp) {
         let record = self.records[token.0 as usize];
+        if record.pinned && self.holds.put_off(token.0, stamp) {
+            return;
+        }
         match record.life {
             Life::Aside => self.aside -= record.bytes,
             Life::Live => self.counters.take_back(record.bytes, record.requested),
@@ -244,6 +250,35 @@ impl Books {
     pub(super) fn pin(&mut self, token: Token) {
         if let Some(record) = self.records.get_mut(token.0 as usize) {
             record.pinned |= record.life == Life::Live;
+        }
+    }
+
+    /// The memory behind a block that the program holds and others may reach, which stays there until
+    /// the block is [let go](Self::let_go).
+    pub(super) fn hold(&mut self, token: Token) -> Option<Pieces> {
+        let record = self.records.get(token.0 as usize)?;
+        if record.life != Life::Live || !record.pinned {
+            return None;
+        }
+        let (start, pages) = if record.small {
+            let start = u64::from(record.at) * GRANULE;
+            (start, start / self.page_bytes..(start + record.bytes).div_ceil(self.page_bytes))
+        } else {
+            let at = u64::from(record.at);
+            (at * self.page_bytes, at..at + u64::from(self.pages_of(record.bytes)))
+        };
+        let behind = self.handles.behind(pages.start as u32..pages.end as u32);
+        let first = behind.first().map(|handle| u64::from(handle.at) * self.page_bytes)?;
+        let bytes = |handle: &Handle| u64::from(handle.pages) * self.page_bytes;
+        let memory = behind.iter().map(|handle| (handle.memory, bytes(handle))).collect();
+        self.holds.hold(token.0);
+        Some(Pieces { memory, offset: start - first })
+    }
+
+    /// The memory behind a block that was [held](Self::hold) need not stay any more.
+    pub(super) fn let_go(&mut self, token: Token) {
+        if let Some(stamp) = self.holds.let_go(token.0) {
+            self.give(token, stamp);
         }
     }
 

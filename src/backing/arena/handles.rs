@@ -135,6 +135,13 @@ impl Handles {
         }
     }
 
+    /// The handles that stand in `range`, by address.
+    pub(super) fn behind(&mut self, range: Range<u32>) -> Vec<Handle> {
+        let mut found = Vec::new();
+        self.each(range, |handles, slot, _| found.extend(handles.slots[slot as usize]));
+        found
+    }
+
     /// Handles that are wholly free, smallest first, with their slots.
     pub(super) fn whole(&self) -> impl DoubleEndedIterator<Item = (u32, &Handle)> {
         let slot = |&(_, slot): &(u32, u32)| Some((slot, self.slots[slot as usize].as_ref()?));

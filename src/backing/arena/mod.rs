@@ -15,6 +15,7 @@
 
 mod books;
 mod handles;
+mod holds;
 mod mapping;
 mod plan;
 mod policy;
@@ -26,7 +27,7 @@ use parking_lot::Mutex;
 use self::books::{Books, Life};
 use self::mapping::Mapper;
 pub use self::policy::Policy;
-use super::{Backing, Block, Progress, Token, Trimmed, round_up};
+use super::{Backing, Block, Pieces, Progress, Token, Trimmed, round_up};
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
@@ -178,6 +179,15 @@ impl<D: Driver> Backing<D> for Arena {
 
     fn pin(&self, token: Token) {
         self.books.lock().pin(token);
+    }
+
+    fn hold(&self, token: Token) -> Option<Pieces> {
+        // Memory that was not made to be shared has no descriptor.
+        self.mapper.vmm.shareable.then(|| self.books.lock().hold(token)).flatten()
+    }
+
+    fn let_go(&self, token: Token) {
+        self.books.lock().let_go(token);
     }
 
     fn set_aside(&self, token: Token) {
