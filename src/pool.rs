@@ -264,6 +264,12 @@ impl<D: Driver> Pool<D> {
         (trimmed.released, completed < until)
     }
 
+    /// Whether the device is on its way to fence `until`. Not if the context is broken: then it never
+    /// gets there.
+    pub fn awaits(&self, driver: &D, until: Stamp) -> bool {
+        self.fences.poll(driver).is_ok_and(|completed| completed < until)
+    }
+
     /// The fence behind which whatever is idle now can be given back. It is placed if it is not yet:
     /// only what was freed without one needs it, and other threads' work would wait for it.
     pub fn order_idle(&self, driver: &D, captures: &Captures, mode: Mode) -> Stamp {

@@ -32,6 +32,7 @@ mod recording;
 mod sharing;
 mod table;
 mod threads;
+mod waiting;
 
 pub use exports::Export;
 pub use pitch::Rows;
@@ -74,6 +75,8 @@ pub struct Pools<D: Driver> {
     retired: AtomicBool,
     retired_why: Mutex<String>,
     flushes: flush::History,
+    /// Held by the thread that makes sure that there is no memory.
+    short_of_memory: Mutex<()>,
     /// Where the program's calls are noted, if anywhere.
     recorder: Option<Recorder>,
     /// What the ended contexts counted, one entry per device.
@@ -103,6 +106,7 @@ impl<D: Driver> Pools<D> {
             retired: AtomicBool::new(false),
             retired_why: Mutex::default(),
             flushes: flush::History::default(),
+            short_of_memory: Mutex::default(),
             recorder: recording::recorder(&options.trace),
             ended: Mutex::default(),
         }

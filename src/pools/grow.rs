@@ -51,11 +51,12 @@ impl<D: Driver> Pools<D> {
         bytes: u64,
     ) -> Result<Regained, DriverError> {
         Events::count(&pool.events.num_alloc_retries);
-        if !self.captures.any() {
-            pool.wait_pending(&self.driver);
-        }
         let deadline = Instant::now() + RETRY_FOR;
+        self.wait_for_idle(pool, deadline);
+        // Several at once might each hold what another is short of, and all fail.
+        let _turn = self.short_of_memory.try_lock_until(deadline);
         loop {
+            let reached = self.reached(pool.device);
             let mode = self.mode.mode();
             if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, shard, bytes) {
                 return Ok(Regained::Reused(block));
@@ -72,6 +73,12 @@ impl<D: Driver> Pools<D> {
                         std::thread::sleep(Duration::from_millis(1));
                     }
                 }
+                // Freed since this one began to wait.
+                Err(DriverError::OUT_OF_MEMORY)
+                    if flushed.pending > 0 && Instant::now() < deadline && {
+                        self.wait_for_idle(pool, deadline);
+                        self.reached(pool.device) > reached
+                    } => {}
                 Err(error) => {
                     if error == DriverError::OUT_OF_MEMORY {
                         Events::count(&pool.events.num_ooms);

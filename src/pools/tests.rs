@@ -6,6 +6,7 @@ use crate::stats::FlushReason;
 mod edges;
 mod front;
 mod rest;
+mod tight;
 
 const MIB: u64 = 1 << 20;
 const STREAM: Stream = Stream(7);
