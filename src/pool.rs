@@ -326,9 +326,11 @@ impl<D: Driver> Pool<D> {
         (released, refused)
     }
 
-    /// Gives back what is idle beyond the budget.
-    pub fn trim_to_budget(&self, driver: &D) {
+    /// Gives back what is idle beyond the budget, as far as the device is done with it. Of the rest
+    /// it can be known by then, when the next block is freed.
+    pub fn trim_to_budget(&self, driver: &D, captures: &Captures, mode: Mode) {
         self.trim(driver, self.budget);
+        self.order_idle(driver, captures, mode);
     }
 
     /// Bytes reserved and not in the program's hands.

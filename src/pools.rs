@@ -203,12 +203,12 @@ impl<D: Driver> Pools<D> {
                     }
                 }
                 if pool.give(shard, token, stamp, !entry.is_marked()) {
-                    pool.trim_to_budget(&self.driver);
+                    pool.trim_to_budget(&self.driver, &self.captures, mode);
                 }
             }
             Ok(None) => {
                 if pool.defer(shard, token) {
-                    pool.trim_to_budget(&self.driver);
+                    pool.trim_to_budget(&self.driver, &self.captures, mode);
                 }
             }
             // Where the pool cannot order the free, the driver frees, or says why it does not.

@@ -75,3 +75,15 @@ fn what_no_device_holds_is_not_tried() {
     assert_eq!(pools.allocate(2048 * MIB), Err(DriverError::OUT_OF_MEMORY));
     assert_eq!(pools.driver().count("create_memory"), 0);
 }
+
+#[test]
+fn beyond_the_budget_what_is_done_goes_with_later_frees() {
+    for order in ["strict", "fence", "lazy"] {
+        let pools = arena(&format!("order:{order},max_idle:16MiB"));
+        for block in [(); 20].map(|()| pools.allocate(BYTES).unwrap()) {
+            pools.free(block).unwrap();
+        }
+        // But for the last one, which the device was not known to be done with.
+        assert!(pools.idle_bytes() <= 16 * MIB + BYTES, "{order}");
+    }
+}
