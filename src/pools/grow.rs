@@ -11,7 +11,7 @@ use crate::stats::{Events, FlushReason};
 
 /// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
 /// the device, which may in turn wait for this thread.
-const RETRY_FOR: Duration = Duration::from_secs(10);
+pub(super) const RETRY_FOR: Duration = Duration::from_secs(10);
 
 /// Memory found after all.
 enum Regained {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::Pools;
+use super::grow::RETRY_FOR;
+use super::{Phase, Pools};
 use crate::driver::{Device, Driver};
 use crate::pool::Pool;
+use crate::stats::FlushReason;
 
 /// How long the device is given between two looks at whether it is done.
 const PAUSE: Duration = Duration::from_millis(1);
@@ -18,17 +20,35 @@ impl<D: Driver> Pools<D> {
     pub(super) fn wait_for_idle(&self, pool: &Pool<D>, deadline: Instant) {
         let pools = self.table.all();
         for other in pools.iter().filter(|other| other.device == pool.device) {
-            // Another thread may be destroying the context, which waits too.
-            let Some(_held) = other.lease.hold() else { continue };
-            let until = other.order_idle(&self.driver, &self.captures, self.mode.mode());
             if other.number == pool.number {
-                other.wait_pending(&self.driver);
+                // Another thread may be destroying the context, which waits too.
+                let Some(_held) = pool.lease.hold() else { continue };
+                pool.order_idle(&self.driver, &self.captures, self.mode.mode());
+                pool.wait_pending(&self.driver);
             } else {
-                while other.awaits(&self.driver, until) && Instant::now() < deadline {
-                    std::thread::sleep(PAUSE);
-                }
+                self.wait_until(other, deadline);
             }
         }
+    }
+
+    /// The same for one context, until `deadline`.
+    fn wait_until(&self, pool: &Pool<D>, deadline: Instant) {
+        let Some(_held) = pool.lease.hold() else { return };
+        let until = pool.order_idle(&self.driver, &self.captures, self.mode.mode());
+        while pool.awaits(&self.driver, until) && Instant::now() < deadline {
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Another call than an allocation of ours found no memory: gives back what is idle, on all
+    /// devices. With `wait`, first waits until they are done with it, ten seconds at most. Whether
+    /// anything was given back.
+    pub fn make_room(&self, wait: bool) -> bool {
+        if wait && self.phase() == Phase::Open {
+            let deadline = Instant::now() + RETRY_FOR;
+            self.table.all().iter().for_each(|pool| self.wait_until(pool, deadline));
+        }
+        self.flush(FlushReason::OutOfMemory).given_back() > 0
     }
 
     /// How far the contexts of a device are known to have come. It grows whenever one comes further.

@@ -1,27 +1,31 @@
 //! Everything else that takes device memory: cached memory must not make it fail.
 //!
 //! These functions run as they are. Only where one fails for lack of memory, the pools give back
-//! what they hold idle, and it runs again. And who asks how much memory is free hears of it.
+//! what they hold idle, and it runs again; and once more when the device is done with the rest. And who asks how much memory is free hears of it.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use cupool::driver::DriverError;
 use cupool::order::Sign;
-use cupool::stats::FlushReason;
 
 use super::real::hooks;
 use super::{Real, Status, memory, pooled_if_made, reclaim, sign};
 use crate::predicate;
 use crate::table::What;
 
-/// Runs a function that takes memory, a second time if that helps.
+/// Runs a function that takes memory, again if that helps.
 ///
 /// # Safety
 /// None beyond the driver's own. A function that failed for lack of memory has done nothing.
 #[inline]
 pub unsafe fn retry(real: impl Fn() -> Status) -> Status {
-    let status = real();
-    if status == DriverError::OUT_OF_MEMORY.code() && give_back() { real() } else { status }
+    let mut status = real();
+    for wait in [false, true] {
+        if status == DriverError::OUT_OF_MEMORY.code() && give_back(wait) {
+            status = real();
+        }
+    }
+    status
 }
 
 /// The same for a function that is a sign as well.
@@ -47,11 +51,10 @@ pub unsafe fn create(real: impl Fn() -> Status, properties: *const c_void) -> St
     unsafe { retry(real) }
 }
 
-/// Whether the pools gave anything back.
+/// Whether the pools gave anything back, which may `wait` for the device.
 #[cold]
-fn give_back() -> bool {
-    let released = pooled_if_made(|pools| pools.flush(FlushReason::OutOfMemory).given_back());
-    released.is_some_and(|bytes| bytes > 0)
+fn give_back(wait: bool) -> bool {
+    pooled_if_made(|pools| pools.make_room(wait)).unwrap_or(false)
 }
 
 hooks! { ROWS of What::Retried;

@@ -77,6 +77,24 @@ fn also_what_was_freed_during_one() {
 }
 
 #[test]
+fn calls_that_are_not_ours_get_it_too() {
+    for order in ["strict", "fence", "lazy", "auto"] {
+        let pools = tight(order);
+        fill_and_free(&pools);
+        pools.make_room(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(5));
+                pools.driver().finish();
+            });
+            pools.make_room(true);
+        });
+        assert_eq!(pools.driver().reserved(), 2 * MIB, "{order}");
+        assert!(!pools.make_room(true), "{order}: that was all");
+    }
+}
+
+#[test]
 fn a_context_that_is_broken_holds_nobody_up() {
     let pools = tight("fence");
     fill_and_free(&pools);
