@@ -22,6 +22,8 @@ const PLACES: usize = 8;
 /// share the last bin, which has one place, and leave it when anything large is freed or allocated.
 /// (Without this rule the recorded traces need up to 18 % more.)
 const LARGE: u32 = ((1 << 20) / GRANULE) as u32;
+/// The same where many threads allocate: 64 MiB.
+const CROWDED_LARGE: u32 = ((64 << 20) / GRANULE) as u32;
 
 /// A block that is idle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +60,8 @@ pub(crate) struct Bins {
     tick: AtomicU64,
     /// The large block that was handed out last, one above its token; 0 for none.
     latest: AtomicU64,
+    /// The largest class that is not alone.
+    limit: AtomicU64,
     bins: Box<[Bin]>,
 }
 
@@ -71,6 +75,7 @@ impl Default for Bins {
             occupied: AtomicU64::new(0),
             tick: AtomicU64::new(0),
             latest: AtomicU64::new(0),
+            limit: AtomicU64::new(u64::from(LARGE)),
             bins: (0..BINS).map(|_| Bin::default()).collect(),
         }
     }
@@ -85,16 +90,13 @@ fn set(word: &AtomicU64, value: u64) {
 }
 
 /// Whether blocks of a size class have pages of their own.
-fn is_large(class: u32) -> bool {
+pub(crate) fn is_large(class: u32) -> bool {
     class > LARGE
 }
 
-/// The bin of a size class. Multiplied so that neighbouring sizes, and those that are multiples of
-/// one another, lie apart.
-fn bin_of(class: u32) -> usize {
-    if is_large(class) {
-        return BINS - 1;
-    }
+/// The bin of a size class that is not alone. Multiplied so that neighbouring sizes, and those that
+/// are multiples of one another, lie apart.
+fn hashed(class: u32) -> usize {
     let hash = u64::from(class.wrapping_mul(0x9E37_79B1));
     ((hash * (BINS as u64 - 1)) >> u32::BITS) as usize
 }
@@ -129,6 +131,21 @@ impl Bin {
 }
 
 impl Bins {
+    /// From now on only what is larger than [`CROWDED_LARGE`] is alone: waiting for each other costs
+    /// many threads more than the memory that the rule saves.
+    pub(crate) fn crowd(&self) {
+        set(&self.limit, u64::from(CROWDED_LARGE));
+    }
+
+    /// Whether a block of `class` stays only if it was handed out last.
+    fn is_alone(&self, class: u32) -> bool {
+        u64::from(class) > get(&self.limit)
+    }
+
+    fn bin_of(&self, class: u32) -> usize {
+        if self.is_alone(class) { BINS - 1 } else { hashed(class) }
+    }
+
     /// The bins, unless another thread is at them.
     pub(crate) fn try_lock(&self) -> Option<Locked<'_>> {
         let free = !self.locked.load(Ordering::Relaxed);
@@ -156,7 +173,7 @@ impl Locked<'_> {
     /// Takes the block of `class` out that was freed last, of those whose stamp is not after
     /// `horizon`.
     pub(crate) fn pop(&mut self, class: u32, horizon: u64) -> Option<Idle> {
-        let at = bin_of(class);
+        let at = self.0.bin_of(class);
         let bin = &self.0.bins[at];
         let filled = get(&bin.filled) as usize;
         let place = bin.places[..filled].iter().rposition(|place| {
@@ -173,14 +190,14 @@ impl Locked<'_> {
 
     /// A block of `class` has gone to the program.
     pub(crate) fn handed_out(&self, class: u32, token: u32) {
-        if is_large(class) {
+        if self.0.is_alone(class) {
             set(&self.0.latest, u64::from(token) + 1);
         }
     }
 
     /// Whether a block of `class` that comes back may stay here.
     pub(crate) fn takes(&self, class: u32, token: u32) -> bool {
-        !is_large(class) || get(&self.0.latest) == u64::from(token) + 1
+        !self.0.is_alone(class) || get(&self.0.latest) == u64::from(token) + 1
     }
 
     /// Takes the large block out, if there is one. The one handed out last is nothing special from
@@ -197,7 +214,7 @@ impl Locked<'_> {
 
     /// How many blocks of `class` there are.
     pub(crate) fn count(&self, class: u32) -> usize {
-        let bin = &self.0.bins[bin_of(class)];
+        let bin = &self.0.bins[self.0.bin_of(class)];
         let filled = get(&bin.filled) as usize;
         bin.places[..filled].iter().filter(|place| place.get().class == class).count()
     }
@@ -209,12 +226,12 @@ impl Locked<'_> {
 
     /// Puts a block in. Gives the one that this pushes out, if any.
     pub(crate) fn push(&mut self, idle: Idle) -> Option<Idle> {
-        let at = bin_of(idle.class);
+        let at = self.0.bin_of(idle.class);
         let bin = &self.0.bins[at];
         let tick = get(&self.0.tick) + 1;
         set(&self.0.tick, tick);
         let filled = get(&bin.filled) as usize;
-        let places = if is_large(idle.class) { 1 } else { PLACES };
+        let places = if self.0.is_alone(idle.class) { 1 } else { PLACES };
         let pushed_out = (filled == places).then(|| bin.remove(0, filled));
         let filled = get(&bin.filled);
         bin.places[filled as usize].set(idle, tick);

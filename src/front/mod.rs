@@ -18,7 +18,7 @@ mod tally;
 
 use std::sync::OnceLock;
 
-use self::bins::{Bins, Idle, Locked};
+use self::bins::{Bins, Idle, Locked, is_large};
 use self::records::{Known, Records};
 use self::tally::{Level, Part, SLACK_BYTES};
 use crate::backing::{Block, GRANULE, Token};
@@ -220,6 +220,9 @@ impl Front {
             }
         };
         self.take_back(shard, &bins, &known);
+        if is_large(known.class) && self.is_crowded() {
+            shard.bins.crowd();
+        }
         if known.class == 0 || !bins.takes(known.class, token.0) {
             record.clear();
             // With this one back, the backing might choose another than the one that is here.

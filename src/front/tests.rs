@@ -220,6 +220,32 @@ fn a_large_block_stays_only_if_it_was_the_last_to_be_allocated() {
 }
 
 #[test]
+fn in_a_crowd_large_blocks_stay_too() {
+    let front = Front::default();
+    for thread in 1..CROWD as u32 {
+        entered(&front, thread, 100 + thread);
+    }
+    let shard = ShardId::of_thread(0);
+    let enter = |token: u32, class: u64| {
+        let ptr = DevicePtr(u64::from(token + 1) << 32);
+        let block = Block { ptr, bytes: class, token: Token(token), stamp: Stamp::QUIESCED };
+        front.enter(shard, &block, class, class);
+        block.token
+    };
+    let sizes = [4 * MIB, 64 * MIB, 2 * MIB];
+    let tokens = [0, 1, 2].map(|n| enter(n, sizes[n as usize]));
+    for token in tokens {
+        assert_ne!(front.put(shard, token, Stamp::QUIESCED, none), Put::Refused);
+    }
+    for (size, token) in sizes.into_iter().zip(tokens) {
+        let found = front.take(shard, size, size, Stamp::QUIESCED).map(|block| block.token);
+        assert_eq!(found, Some(token));
+    }
+    let (first, _) = (enter(10, 66 * MIB), enter(11, 66 * MIB));
+    assert_eq!(front.put(shard, first, Stamp::QUIESCED, none), Put::Refused, "too large for that");
+}
+
+#[test]
 fn of_one_size_the_last_freed_comes_first_and_the_oldest_leaves() {
     let front = Front::default();
     let shard = ShardId::default();
