@@ -165,7 +165,8 @@ class Suite:
     def run(self, name, command, mode, timeout=60, environment=None):
         """Runs `command` in `mode`, with the variables of `environment` or else
         those of `PREPARED`; never raises for what the program does."""
-        directory = self.new_directory(f"{name}-{mode}")
+        # The stats file lies there, and no option's value can hold a comma.
+        directory = self.new_directory(f"{name}-{mode}".replace(",", "-").replace(":", "-"))
         clean = {
             key: value
             for key, value in os.environ.items()
