@@ -102,12 +102,15 @@ fn pattern(output: &Path) -> Result<String, String> {
 
 /// The library only writes a file that does not exist. Tells so now, while the user looks.
 fn make_room(output: &Path, force: bool) -> Result<(), String> {
-    let has_codes = output.to_string_lossy().contains('%');
+    let written = output.to_string_lossy();
     let Ok(present) = fs::symlink_metadata(output) else { return Ok(()) };
-    if has_codes || present.is_dir() {
+    if written.contains('%') || written.ends_with('/') {
         return Ok(());
     }
     let shown = output.display();
+    if present.is_dir() {
+        return Err(format!("{shown} is a directory; put / at its end, or choose another name"));
+    }
     if !force {
         return Err(format!("{shown} exists; replace it with --force, or choose another name"));
     }

@@ -279,6 +279,8 @@ fn record_has_the_status_of_a_wrapper() {
     assert_eq!(status(&["--", "sh", "-c", "exit 7"]), Some(7));
     assert_eq!(status(&["--lib", "/nonexistent.so", "--", "true"]), Some(125));
     assert_eq!(status(&["-o", "a,b", "--", "true"]), Some(125));
+    assert_eq!(status(&["-o", ".", "--", "true"]), Some(125), "a directory has / at its end");
+    assert_eq!(status(&["-o", "./", "--", "true"]), Some(0));
     assert_eq!(status(&["--conf", "no_such_key:1", "--", "true"]), Some(125));
     assert_eq!(status(&["--", "/etc/passwd"]), Some(126));
     assert_eq!(status(&["--", "/nonexistent"]), Some(127));
