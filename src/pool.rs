@@ -4,6 +4,8 @@
 //! call is made under any of its locks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -252,6 +254,13 @@ impl<D: Driver> Pool<D> {
         }
         // A fault shows in the program's own next call.
         self.fences.poll(driver).unwrap_or(self.fences.completed())
+    }
+
+    /// Returns once the device has passed fence `until`, or at `deadline`.
+    pub fn linger(&self, driver: &D, until: Stamp, deadline: Instant) {
+        while self.quiesced(driver) < until && Instant::now() < deadline {
+            thread::sleep(Duration::from_micros(20));
+        }
     }
 
     /// Gives back what a flush could not, as far as it was freed before fence `until` and is done

@@ -1,7 +1,7 @@
 //! Giving idle memory back, and remembering that it was done.
 
 use std::collections::VecDeque;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
@@ -10,6 +10,10 @@ use crate::driver::{Device, Driver};
 use crate::order::Stamp;
 use crate::pool::Pool;
 use crate::stats::{FlushReason, FlushRecord, Kept};
+
+/// How long a flush gives the device to pass the last fence before what it may still use is left for
+/// later. A device that has nothing to do takes some ten microseconds to say so.
+const PATIENCE: Duration = Duration::from_millis(2);
 
 /// Flushes that are remembered.
 const REMEMBERED: usize = 32;
@@ -75,7 +79,7 @@ impl History {
 
 impl<D: Driver> Pools<D> {
     /// Gives all idle memory back, from any thread, and holds up nobody else. Where giving back does
-    /// not wait for the device by itself, what is still in use is left to
+    /// not wait for the device by itself, what is still in use after two milliseconds is left to
     /// [`flush_rest`](Self::flush_rest).
     pub fn flush(&self, reason: FlushReason) -> FlushRecord {
         self.flush_on(reason, None)
@@ -105,6 +109,7 @@ impl<D: Driver> Pools<D> {
             let why_not = match (self.phase(), pool.lease.hold()) {
                 (Phase::Open, Some(_held)) => {
                     let until = pool.order_idle(&self.driver, &self.captures, self.mode.mode());
+                    pool.linger(&self.driver, until, started + PATIENCE);
                     let trimmed = pool.trim(&self.driver, 0);
                     record.released += trimmed.released;
                     record.pending += trimmed.pending;
