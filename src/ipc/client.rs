@@ -11,7 +11,7 @@ use super::handle::Handle;
 use super::wire::{self, Answer};
 use crate::driver::DriverError;
 
-/// How long an exporter is waited for: one that was stopped, or that never gets to run.
+/// How long each message of an exporter is waited for: one that was stopped, or that never gets to run.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two attempts to reach an exporter that hung up: see [`Server`](super::Server).
 const PAUSE: Duration = Duration::from_millis(20);
@@ -71,16 +71,16 @@ pub fn fetch(
     handle: &Handle,
     mut take: impl FnMut(OwnedFd, u64) -> Result<(), DriverError>,
 ) -> Result<Extent, FetchError> {
-    let deadline = Instant::now() + PATIENCE;
+    let patience = Instant::now() + PATIENCE;
     for attempt in 1.. {
         let mut began = false;
         let mut take = |piece, bytes| {
             began = true;
             take(piece, bytes)
         };
-        match ask(handle, deadline, &mut take) {
+        match ask(handle, patience, &mut take) {
             Err(FetchError::Silent)
-                if !began && attempt < ATTEMPTS && Instant::now() + PAUSE < deadline =>
+                if !began && attempt < ATTEMPTS && Instant::now() + PAUSE < patience =>
             {
                 std::thread::sleep(PAUSE);
             }
@@ -92,15 +92,17 @@ pub fn fetch(
 
 fn ask(
     handle: &Handle,
-    deadline: Instant,
+    mut deadline: Instant,
     take: &mut dyn FnMut(OwnedFd, u64) -> Result<(), DriverError>,
 ) -> Result<Extent, FetchError> {
     let silent = |_: Errno| FetchError::Silent;
     let flags = SocketFlags::CLOEXEC;
     let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
     let socket = socket.map_err(silent)?;
-    let wait = || wire::limit(&socket, deadline.saturating_duration_since(Instant::now()));
-    wait().map_err(silent)?;
+    let limit = |deadline: Instant| {
+        wire::limit(&socket, deadline.saturating_duration_since(Instant::now())).map_err(silent)
+    };
+    limit(deadline)?;
     let name = handle.key.socket_name();
     let address = SocketAddrUnix::new_abstract_name(name.as_bytes()).map_err(silent)?;
     connect(&socket, &address).map_err(|errno| match errno {
@@ -113,7 +115,7 @@ fn ask(
     wire::send(&socket, &handle.to_bytes(), &[], deadline).map_err(silent)?;
     let mut received = 0;
     loop {
-        wait().map_err(silent)?;
+        limit(deadline)?;
         let answer = Answer::receive(&socket, deadline).map_err(silent)?;
         let answer = answer.ok_or(FetchError::Silent)?;
         DriverError::check(answer.code).map_err(FetchError::Refused)?;
@@ -129,5 +131,6 @@ fn ask(
         if received >= pieces {
             return Ok(extent);
         }
+        deadline = Instant::now() + PATIENCE;
     }
 }

@@ -20,6 +20,8 @@ mod client;
 mod handle;
 mod mapping;
 mod server;
+#[cfg(all(test, not(miri)))]
+mod tests;
 mod wire;
 
 pub use client::FetchError;

@@ -64,3 +64,82 @@ impl<D: Driver> Drop for LetGo<'_, D> {
         self.backing.let_go(self.token);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::driver::Context;
+    use crate::fake::FakeDriver;
+    use crate::stats::FlushReason;
+
+    const MIB: u64 = 1 << 20;
+
+    fn pools(driver: FakeDriver) -> Pools<FakeDriver> {
+        Pools::new(driver, &Options::defaults())
+    }
+
+    fn arena() -> Pools<FakeDriver> {
+        pools(FakeDriver::new(1024 * MIB).with_vmm())
+    }
+
+    #[test]
+    fn an_export_is_that_of_the_block() {
+        let pools = arena();
+        let [a, b] = [1000, 3000].map(|bytes| pools.allocate(bytes).unwrap());
+        let export = pools.export(DevicePtr(b.0 + 700)).unwrap();
+        assert_eq!((export.start, export.bytes), (b, 3000));
+        assert_eq!(pools.export(b), Some(export), "the same for the same block");
+        let other = pools.export(a).unwrap();
+        assert_ne!(other.id, export.id);
+        let [first, second] =
+            [other, export].map(|export| pools.with_memory(export, Pieces::clone).unwrap());
+        assert_eq!(first.memory, second.memory, "they share a page");
+        assert_eq!(second.offset - first.offset, b.0 - a.0);
+        assert_eq!(pools.export(DevicePtr(b.0 + 3000)), None, "behind its end");
+    }
+
+    #[test]
+    fn native_blocks_have_handles_of_their_own() {
+        let pools = pools(FakeDriver::new(1024 * MIB));
+        let ptr = pools.allocate(MIB).unwrap();
+        assert_eq!(pools.export(ptr), None);
+    }
+
+    #[test]
+    fn only_the_very_block_is_found() {
+        let pools = arena();
+        let ptr = pools.allocate(4 * MIB).unwrap();
+        let export = pools.export(ptr).unwrap();
+        let found = |export| pools.with_memory(export, |_| ()).is_some();
+        assert!(found(export));
+        assert!(!found(Export { bytes: export.bytes + 1, ..export }));
+        assert!(!found(Export { id: export.id + 1, ..export }));
+        assert!(!found(Export { start: DevicePtr(ptr.0 + 512), ..export }));
+        pools.free(ptr).unwrap();
+        assert!(!found(export));
+        pools.flush(FlushReason::EmptyCache);
+        let again = pools.allocate(4 * MIB).unwrap();
+        assert_eq!(again, ptr, "another block in its place");
+        assert!(!found(export));
+        pools.context_ended(Context(0x10));
+        assert!(!found(export));
+    }
+
+    #[test]
+    fn what_is_being_sent_stays_though_it_is_freed() {
+        for bytes in [4 * MIB, 1000] {
+            let pools = arena();
+            let ptr = pools.allocate(bytes).unwrap();
+            let export = pools.export(ptr).unwrap();
+            let sent = pools.with_memory(export, |_| {
+                pools.free(ptr).unwrap();
+                pools.flush(FlushReason::EmptyCache);
+                assert_eq!(pools.driver().count("release_memory"), 0);
+            });
+            assert!(sent.is_some());
+            pools.flush(FlushReason::EmptyCache);
+            assert_eq!(pools.driver().count("release_memory"), 1);
+        }
+    }
+}

@@ -1,13 +1,15 @@
 //! Blocks of other processes that are mapped here, opened by handles of ours.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
 use super::{Held, Phase, Pools, Resident};
 use crate::driver::{Context, Current, DevicePtr, Driver, DriverError, Memory, Relaxed};
-use crate::ipc::{Handle, Mapping};
+use crate::ipc::{FetchError, Handle, Mapping};
 use crate::order::Ordered;
+use crate::stats::FlushReason;
 
 /// Alignment of the addresses of an import, in bytes: the pages of every device with an arena.
 const ALIGNMENT: u64 = 2 << 20;
@@ -27,6 +29,9 @@ struct Import {
 #[derive(Default)]
 pub(super) struct Imports {
     open: Mutex<Vec<Import>>,
+    /// How many are open; written under `open`. A program that imports nothing needs no lock to hear
+    /// about its pointers.
+    count: AtomicUsize,
     /// What could not be unmapped when it was closed, for a capture was under way.
     closed: Mutex<Vec<Import>>,
 }
@@ -34,6 +39,9 @@ pub(super) struct Imports {
 impl Imports {
     /// What is at `ptr`; `None` if nothing is imported there.
     pub(super) fn resident(&self, ptr: DevicePtr) -> Option<Resident> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return None;
+        }
         let open = self.open.lock();
         let import = open.iter().find(|import| import.mapping.holds(ptr))?;
         let Mapping { start, bytes, .. } = import.mapping;
@@ -43,6 +51,14 @@ impl Imports {
             // The exporter's, and none of the program's business here.
             Resident::Nothing { native: false }
         })
+    }
+
+    /// Changes the list of what is open.
+    fn change<T>(&self, act: impl FnOnce(&mut Vec<Import>) -> T) -> T {
+        let mut open = self.open.lock();
+        let result = act(&mut open);
+        self.count.store(open.len(), Ordering::Release);
+        result
     }
 
     /// Opens an import once more than before.
@@ -61,7 +77,7 @@ impl<D: Driver> Pools<D> {
     /// as often.
     ///
     /// # Errors
-    /// `INVALID_CONTEXT` without a context; what [`FetchError`](crate::ipc::FetchError) says; those of the driver.
+    /// `INVALID_CONTEXT` without a context; what [`FetchError`] says; those of the driver.
     pub fn open(
         &self,
         handle: &Handle,
@@ -69,7 +85,7 @@ impl<D: Driver> Pools<D> {
     ) -> Result<DevicePtr, DriverError> {
         let context = self.driver.current_context()?.ok_or(DriverError::INVALID_CONTEXT)?;
         if self.phase() != Phase::Open {
-            return Err(DriverError::NOT_SUPPORTED);
+            return Err(DriverError::INVALID_VALUE);
         }
         self.unmap_closed();
         let bytes = handle.to_bytes();
@@ -79,7 +95,13 @@ impl<D: Driver> Pools<D> {
         // What closes it waits for the context's work as its pool does.
         let device = self.add_pool(context)?.device;
         let _relaxed = Relaxed::enter(&self.driver);
-        let fetched = Mapping::fetch(&self.driver, device, ALIGNMENT, handle, import);
+        let fetch = || Mapping::fetch(&self.driver, device, ALIGNMENT, handle, &import);
+        let mut fetched = fetch();
+        if matches!(fetched, Err(FetchError::Refused(DriverError::OUT_OF_MEMORY)))
+            && self.flush(FlushReason::OutOfMemory).released > 0
+        {
+            fetched = fetch();
+        }
         let mapping = fetched.map_err(|error| {
             let process = handle.process;
             tracing::warn!("a CUDA IPC handle of process {process} cannot be opened: {error}");
@@ -92,7 +114,7 @@ impl<D: Driver> Pools<D> {
         }
         let start = mapping.start;
         let import = Import { handle: bytes, context, mapping, opened: 1 };
-        self.imports.open.lock().push(import);
+        self.imports.change(|open| open.push(import));
         Ok(start)
     }
 
@@ -101,21 +123,18 @@ impl<D: Driver> Pools<D> {
     /// # Errors
     /// `INVALID_VALUE`, as the driver's, for an address inside a block.
     pub fn close_import(&self, ptr: DevicePtr) -> Option<Result<(), DriverError>> {
-        let closed = {
-            let mut open = self.imports.open.lock();
+        let closed = self.imports.change(|open| {
             let at = open.iter().position(|import| import.mapping.holds(ptr))?;
             if open[at].mapping.start != ptr {
                 return Some(Err(DriverError::INVALID_VALUE));
             }
             open[at].opened -= 1;
-            if open[at].opened > 0 {
-                return Some(Ok(()));
-            }
-            open.swap_remove(at)
-        };
-        self.imports.closed.lock().push(closed);
-        self.unmap_closed();
-        Some(Ok(()))
+            Some(Ok((open[at].opened == 0).then(|| open.swap_remove(at))))
+        })?;
+        Some(closed.map(|closed| {
+            self.imports.closed.lock().extend(closed);
+            self.unmap_closed();
+        }))
     }
 
     /// Unmaps what was closed, once the work that may use it is done; nothing during a capture, which
@@ -145,12 +164,13 @@ impl<D: Driver> Pools<D> {
 
     /// `context` is no more, nor is its work: what was opened there is unmapped.
     pub(super) fn end_imports(&self, context: Context) {
-        for imports in [&self.imports.open, &self.imports.closed] {
-            let ended = |import: &mut Import| import.context == context;
-            let ended: Vec<Import> = imports.lock().extract_if(.., ended).collect();
-            for import in ended {
-                import.mapping.unmap(&self.driver);
-            }
+        let of_context = |imports: &mut Vec<Import>| -> Vec<Import> {
+            imports.extract_if(.., |import| import.context == context).collect()
+        };
+        let mut ended = self.imports.change(of_context);
+        ended.extend(of_context(&mut self.imports.closed.lock()));
+        for import in ended {
+            import.mapping.unmap(&self.driver);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! CUDA IPC between processes that both run cupool, with memory of the arena.
 
-use cupool_tests::{Output, Victim};
+use cupool_tests::{Output, Running, Victim};
 
 fn victim(what: &str) -> Victim {
     Victim::new("ipc_share").arg(what)
@@ -104,6 +104,37 @@ fn handles_that_lead_nowhere() {
 #[test]
 fn a_process_without_cupool_gets_an_error() {
     prints("stranger", &["opened 1", "here 5"]);
+}
+
+/// What one user shares is no other's, even by ways of his own. Only root can be two users.
+#[test]
+fn another_user_gets_nothing() {
+    prints("user", &["answered 1", "opened 0"]);
+    // SAFETY: no preconditions.
+    if unsafe { libc::geteuid() } == 0 {
+        prints("another user", &["answered 0", "opened 1"]);
+    }
+}
+
+/// The thread and the socket are there from the first handle on, and not before.
+#[test]
+fn who_shares_nothing_listens_nowhere() {
+    let mut running = victim("waits").start_pooled("backing:arena");
+    running.wait_for("allocated");
+    assert_eq!(listeners(&running), 0);
+    running.say("").wait_for("shared");
+    assert_eq!(listeners(&running), 1);
+    running.finish().succeeded();
+}
+
+/// Threads of the process that serve importers.
+fn listeners(running: &Running) -> usize {
+    let name = |thread: &String| {
+        let path = format!("/proc/{}/task/{thread}/comm", running.pid());
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    let threads = running.proc_entries("task");
+    threads.iter().map(name).filter(|name| name.trim() == "cupool-ipc").count()
 }
 
 /// A program that closes descriptors it does not know, and reuses their numbers.

@@ -4,12 +4,14 @@
 #include "drv.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 enum { SLOTS = 64 };
 
-enum op { ALLOC, FREE, HANDLE, OPEN, CLOSE, FILL, READ, RANGE, FORK, CLOSE_FILES, LEAVE };
+enum op { ALLOC, FREE, HANDLE, OPEN, CLOSE, FILL, READ, RANGE, FORK, CLOSE_FILES, ASK, LEAVE };
 
 struct request {
     enum op op;
@@ -37,6 +39,26 @@ static void close_files(int in, int out)
     for (int fd = 3; fd < 100; fd++)
         if (fd != in && fd != out && fstat(fd, &file) == 0 && S_ISSOCK(file.st_mode))
             EXPECT(dup2(STDERR_FILENO, fd) == fd);
+}
+
+/* Asks for what the handle stands for by a socket, if there is one for it: how much is answered. */
+static long ask_socket(const unsigned char *handle)
+{
+    static const char hex[] = "0123456789abcdef";
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char answer[1024], *name = address.sun_path + 1;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    name = stpcpy(name, "cupool-ipc-");
+    for (int byte = 16; byte < 24; byte++) {
+        *name++ = hex[handle[byte] >> 4];
+        *name++ = hex[handle[byte] & 15];
+    }
+    EXPECT(connect(fd, (struct sockaddr *)&address, name - (char *)&address) == 0);
+    ssize_t got = -1;
+    if (send(fd, handle, 64, MSG_NOSIGNAL) == 64)
+        got = recv(fd, answer, sizeof answer, 0);
+    close(fd);
+    return got;
 }
 
 static struct reply serve(const struct request *r, int in, int out)
@@ -87,6 +109,9 @@ static struct reply serve(const struct request *r, int in, int out)
     case CLOSE_FILES:
         close_files(in, out);
         break;
+    case ASK:
+        reply.status = ask_socket((const unsigned char *)&r->handle) > 0;
+        break;
     case LEAVE:
         break;
     }
@@ -96,17 +121,18 @@ static struct reply serve(const struct request *r, int in, int out)
 static int serve_all(int in, int out)
 {
     struct request request;
-    drv_context();
+    CUcontext context = drv_context();
     while (read(in, &request, sizeof request) == (ssize_t)sizeof request) {
         struct reply reply = serve(&request, in, out);
         EXPECT(write(out, &reply, sizeof reply) == (ssize_t)sizeof reply);
         if (request.op == LEAVE)
             break;
     }
+    OK(cuCtxDestroy(context));
     return 0;
 }
 
-static void start_peer(char *program, int alone)
+static void start_peer(char *program, const char *what)
 {
     int there[2], back[2];
     OK(pipe(there));
@@ -118,8 +144,10 @@ static void start_peer(char *program, int alone)
         close(back[0]);
         snprintf(in, sizeof in, "%d", there[0]);
         snprintf(out, sizeof out, "%d", back[1]);
-        if (alone)
+        if (strcmp(what, "stranger") == 0)
             unsetenv("LD_PRELOAD");
+        if (strcmp(what, "another user") == 0)
+            OK(setuid(65534));
         execl("/proc/self/exe", program, "peer", in, out, (char *)NULL);
         _exit(127);
     }
@@ -318,6 +346,27 @@ static void stranger(void)
     printf("here %llu\n", HERE(READ, 0).value);
 }
 
+/* Goes on with each line that it is sent. */
+static void waits(void)
+{
+    OK(HERE(ALLOC, 0, MIB).status);
+    puts("allocated");
+    fflush(stdout);
+    getchar();
+    OK(HERE(HANDLE, 0).status);
+    puts("shared");
+    fflush(stdout);
+    while (getchar() != EOF) {
+    }
+}
+
+static void asks(void)
+{
+    CUipcMemHandle handle = exported(0, MIB, 0, 5);
+    printf("answered %d\n", THERE(ASK, 0, .handle = handle).status);
+    printf("opened %d\n", THERE(OPEN, 0, .handle = handle).status);
+}
+
 static void closes_files(void)
 {
     CUipcMemHandle handle = opened(4 * MIB, 0, 5);
@@ -378,7 +427,7 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "words";
     if (argc == 4)
         return serve_all(atoi(argv[2]), atoi(argv[3]));
-    start_peer(argv[0], strcmp(what, "stranger") == 0);
+    start_peer(argv[0], what);
     CUcontext context = drv_context();
     if (strcmp(what, "words") == 0)
         words();
@@ -396,6 +445,10 @@ int main(int argc, char **argv)
         refused();
     else if (strcmp(what, "stranger") == 0)
         stranger();
+    else if (strcmp(what, "user") == 0 || strcmp(what, "another user") == 0)
+        asks();
+    else if (strcmp(what, "waits") == 0)
+        waits();
     else if (strcmp(what, "closes files") == 0)
         closes_files();
     else if (strcmp(what, "contexts") == 0)
@@ -403,6 +456,7 @@ int main(int argc, char **argv)
     else if (strcmp(what, "captured") == 0)
         captured();
     close(to_peer);
+    waitpid(peer, NULL, 0);
     OK(cuCtxDestroy(context));
     return 0;
 }
