@@ -1,5 +1,7 @@
 //! CUDA IPC between processes that both run cupool, with memory of the arena.
 
+use std::time::{Duration, Instant};
+
 use cupool_tests::{Output, Running, Victim};
 
 fn victim(what: &str) -> Victim {
@@ -123,6 +125,12 @@ fn who_shares_nothing_listens_nowhere() {
     running.wait_for("allocated");
     assert_eq!(listeners(&running), 0);
     running.say("").wait_for("shared");
+    // A thread gives itself its name.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while listeners(&running) == 0 {
+        assert!(Instant::now() < deadline, "nobody listens");
+        std::thread::sleep(Duration::from_millis(1));
+    }
     assert_eq!(listeners(&running), 1);
     running.finish().succeeded();
 }
