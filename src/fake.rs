@@ -29,6 +29,8 @@ struct Mapping {
     bytes: u64,
     handle: u64,
     accessible: bool,
+    /// Other devices than the first that may use it.
+    peers: Vec<Device>,
 }
 
 #[derive(Default)]
@@ -46,6 +48,8 @@ struct Inside {
     /// Moments submitted and reached.
     submitted: u64,
     reached: u64,
+    /// That of the current context.
+    device: i32,
     /// Bytes cached in the driver's own pools.
     driver_pools: u64,
     capturing: Vec<Stream>,
@@ -126,6 +130,20 @@ impl FakeDriver {
 
     pub(crate) fn set_current(&self, context: Context) {
         self.inside.lock().stack = vec![context];
+    }
+
+    /// Makes a context of another device current.
+    pub(crate) fn set_current_on(&self, device: Device, context: Context) {
+        self.set_current(context);
+        self.inside.lock().device = device.0;
+    }
+
+    /// Whether all of the mappings in a range may be used by another device than the first.
+    pub(crate) fn opened_to(&self, device: Device, ptr: DevicePtr, bytes: u64) -> bool {
+        let inside = self.inside.lock();
+        let within = inside.mappings.range(..ptr.0 + bytes).filter(|(at, m)| *at + m.bytes > ptr.0);
+        let mut within = within.peekable();
+        within.peek().is_some() && within.all(|(_, mapping)| mapping.peers.contains(&device))
     }
 
     /// The program submits work: what is recorded from now on comes after it.
@@ -271,8 +289,7 @@ impl Driver for FakeDriver {
     }
 
     fn context_device(&self) -> Result<Device, DriverError> {
-        drop(self.call("context_device")?);
-        Ok(Device(0))
+        Ok(Device(self.call("context_device")?.device))
     }
 
     fn synchronize(&self) -> Result<(), DriverError> {
@@ -378,18 +395,24 @@ impl Driver for FakeDriver {
         let physical = inside.physical.get_mut(&memory.0);
         let physical = physical.filter(|p| free && p.bytes == bytes && p.mapped_at.is_none());
         physical.ok_or(DriverError::INVALID_VALUE)?.mapped_at = Some(ptr.0);
-        inside.mappings.insert(ptr.0, Mapping { bytes, handle: memory.0, accessible: false });
+        inside.mappings.insert(
+            ptr.0,
+            Mapping { bytes, handle: memory.0, accessible: false, peers: Vec::new() },
+        );
         Ok(())
     }
 
-    fn allow_access(&self, _device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
+    fn allow_access(&self, device: Device, ptr: DevicePtr, bytes: u64) -> Result<(), DriverError> {
         let mut inside = self.call("allow_access")?;
         let mut at = ptr.0;
         for (&start, mapping) in inside.mappings.range_mut(ptr.0..ptr.0 + bytes) {
             if start != at {
                 return Err(DriverError::INVALID_VALUE);
             }
-            mapping.accessible = true;
+            match device {
+                Device(0) => mapping.accessible = true,
+                peer => mapping.peers.push(peer),
+            }
             at += mapping.bytes;
         }
         if at == ptr.0 + bytes { Ok(()) } else { Err(DriverError::INVALID_VALUE) }

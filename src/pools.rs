@@ -26,6 +26,7 @@ mod grow;
 mod imports;
 mod lifetimes;
 mod marks;
+mod peers;
 mod pitch;
 mod queries;
 mod recording;
@@ -63,6 +64,8 @@ pub struct Pools<D: Driver> {
     captures: Captures,
     /// The wait for the fences placed since the last settling.
     debt: Debt,
+    /// Which devices may use the memory of other contexts.
+    peers: peers::Peers,
     /// How far apart the driver puts rows.
     pitches: pitch::Pitches,
     sharing: sharing::Sharing,
@@ -97,6 +100,7 @@ impl<D: Driver> Pools<D> {
             marks: marks::Marks::default(),
             captures: Captures::default(),
             debt: Debt::default(),
+            peers: peers::Peers::default(),
             pitches: pitch::Pitches::default(),
             sharing: sharing::Sharing::default(),
             imports: imports::Imports::default(),
@@ -290,6 +294,7 @@ impl<D: Driver> Pools<D> {
             // Another thread has just made the pool: what this one has reserved goes back.
             unused.end(&self.driver);
         }
+        self.open_to_peers(&found)?;
         Ok(found)
     }
 

@@ -24,8 +24,8 @@ extern "C" {
 
 /*
  * Gives all idle memory of this process back to the driver, on every device, so that other
- * processes can have it. What GPU work may still use is waited for; launches of other threads are
- * not delayed.
+ * processes can have it; also what the driver itself caches for cudaMallocAsync and for graphs.
+ * What GPU work may still use is waited for; launches of other threads are not delayed.
  */
 void empty_cache(void);
 

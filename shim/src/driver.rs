@@ -130,6 +130,15 @@ pub fn has_peers() -> bool {
             .any(|(a, b)| a != b && unsafe { can_access(&raw mut able, a, b) } == 0 && able != 0)
 }
 
+/// Takes back what `cuCtxEnablePeerAccess` has just given the current context.
+pub fn disable_peer_access(peer: Context) {
+    let disable = functions().and_then(|functions| functions.cuCtxDisablePeerAccess);
+    if let Some(disable) = disable {
+        // It was given, so it can be taken. SAFETY: the driver checks the handle.
+        let _ = unsafe { disable(peer.0) };
+    }
+}
+
 /// Whether `device` has a primary context now.
 pub fn has_primary_context(device: c_int) -> bool {
     let Some(functions) = functions() else { return false };

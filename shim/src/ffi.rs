@@ -96,6 +96,7 @@ functions! {
     cuDeviceTotalMem_v2: fn(*mut usize, c_int);
     cuDeviceGetCount: fn(*mut c_int), optional;
     cuDeviceCanAccessPeer: fn(*mut c_int, c_int, c_int), optional;
+    cuCtxDisablePeerAccess: fn(usize), optional;
     cuDeviceGetAttribute: fn(*mut c_int, c_int, c_int);
     cuDevicePrimaryCtxGetState: fn(c_int, *mut c_uint, *mut c_int);
     cuDevicePrimaryCtxRetain: fn(*mut usize, c_int);

@@ -247,6 +247,6 @@ watched! {
         cuGraphAddBatchMemOpNode, cuGraphBatchMemOpNodeSetParams,
         cuGraphExecBatchMemOpNodeSetParams;
 
-    always(SecondDevice) => cuCtxEnablePeerAccess, cuMulticastAddDevice;
+    always(SecondDevice) => cuMulticastAddDevice;
     always(GreenContext) => cuCtxFromGreenCtx;
 }

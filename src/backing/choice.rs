@@ -33,8 +33,8 @@ pub struct Surroundings {
     pub launcher: Option<String>,
     /// The file name of a loaded library that [shares memory](shares_memory).
     pub library: Option<String>,
-    /// A device of the process can be given access to another's memory (`cuCtxEnablePeerAccess`),
-    /// which does not reach mapped memory.
+    /// A device of the process can be given access to another's memory. The pools open mapped memory to
+    /// it as well, but that the driver's copies between devices take it by all their ways is not known.
     pub peers: bool,
 }
 

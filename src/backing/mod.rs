@@ -17,7 +17,7 @@ pub use choice::{
 pub use exact::Exact;
 pub use sizes::{GRANULE, round_up};
 
-use crate::driver::{DevicePtr, Driver, DriverError, Memory};
+use crate::driver::{Device, DevicePtr, Driver, DriverError, Memory};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
 
@@ -128,6 +128,15 @@ pub trait Backing<D: Driver>: Send + Sync {
 
     /// Undoes a [hold](Self::hold).
     fn let_go(&self, _token: Token) {}
+
+    /// From now on `device`, too, may use all memory of the backing. What is native the driver itself
+    /// opens.
+    ///
+    /// # Errors
+    /// Those of the driver.
+    fn open_to(&self, _driver: &D, _device: Device) -> Result<(), DriverError> {
+        Ok(())
+    }
 
     /// Start and requested size of the block in the program's hands that holds `ptr`.
     fn find(&self, ptr: DevicePtr) -> Option<(DevicePtr, u64)>;

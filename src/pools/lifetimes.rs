@@ -77,6 +77,7 @@ impl<D: Driver> Pools<D> {
             self.captures_ended();
         }
         self.end_imports(context);
+        self.peers.forget(context);
         let Some(pool) = self.table.remove(context) else { return };
         let (held, snapshot) = pool.end(&self.driver);
         self.strike(pool.number, held);

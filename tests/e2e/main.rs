@@ -16,6 +16,7 @@ mod life;
 mod mappings;
 mod options;
 mod order;
+mod peers;
 mod pitch;
 mod pointers;
 mod signals;

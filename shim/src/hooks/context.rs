@@ -5,9 +5,10 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use cupool::driver::Context;
+use cupool::order::Sign;
 use parking_lot::Mutex;
 
-use super::{AnyPools, SUCCESS, Status, around, pooled, reclaim};
+use super::{AnyPools, SUCCESS, Status, around, pooled, reclaim, sign};
 use crate::driver;
 
 /// How often the program has retained the primary context of each device, as far as is seen here:
@@ -174,4 +175,16 @@ fn end_primary(real: impl Fn() -> Status, device: c_int, remains: impl Fn() -> b
         Some(context) => around(real, |pools, call| end(pools, context, call, &remains)),
         None => real(),
     }
+}
+
+/// `cuCtxEnablePeerAccess`: the current context's device may use the memory of `peer`.
+///
+/// # Safety
+/// None beyond the driver's own.
+pub unsafe fn enable_peer_access(real: impl Fn() -> Status, peer: usize) -> Status {
+    sign(Sign::SecondDevice);
+    around(real, |pools, call| {
+        let undo = || driver::disable_peer_access(Context(peer));
+        pools.enable_peer_access(Context(peer), call, undo)
+    })
 }

@@ -98,6 +98,9 @@ hooks! { ROWS of What::Hook;
     cuDevicePrimaryCtxReset since 7000 (device: c_int) = context::reset_primary(device);
     cuDevicePrimaryCtxReset_v2 since 11000 (device: c_int) = context::reset_primary(device);
 
+    cuCtxEnablePeerAccess since 4000 (peer: usize, flags: c_uint)
+        = context::enable_peer_access(peer);
+
     cuStreamBeginCapture since 10000 (stream: usize) = capture::begin(stream);
     cuStreamBeginCapture_ptsz since 10000 (stream: usize) = capture::begin(per_thread(stream));
     cuStreamBeginCapture_v2 since 10010 (stream: usize, mode: c_int) = capture::begin(stream);

@@ -13,7 +13,7 @@ use super::policy::Policy;
 use super::small::Small;
 use super::space::{Space, State};
 use crate::backing::{Block, GRANULE, Pieces, Progress, Token, round_up};
-use crate::driver::{DevicePtr, Memory};
+use crate::driver::{Device, DevicePtr, Memory};
 use crate::order::Stamp;
 use crate::stats::Counters;
 
@@ -63,6 +63,8 @@ pub(super) struct Books {
     refused: Vec<(Memory, u32)>,
     /// Pages that it would not unmap, which stay busy till it does. What is behind them is released.
     stuck: Vec<Range<u32>>,
+    /// Other devices that may use what is mapped.
+    pub(super) peers: Vec<Device>,
     pub(super) aside: u64,
     /// Bytes that are on their way to the driver.
     pub(super) leaving: u64,
@@ -87,6 +89,7 @@ impl Books {
             reserved: 0,
             refused: Vec::new(),
             stuck: Vec::new(),
+            peers: Vec::new(),
             aside: 0,
             leaving: 0,
             counters: Counters::default(),

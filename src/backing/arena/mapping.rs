@@ -45,13 +45,24 @@ impl Mapper {
         driver.unmap_memory(self.address(pages.start), self.bytes(pages.end - pages.start))
     }
 
-    /// Maps the gap of `plan`, and gives the handles behind it.
+    /// `cuMemSetAccess` of a handle, for another device than its own.
+    pub(super) fn open<D: Driver>(
+        &self,
+        driver: &D,
+        device: Device,
+        handle: &Handle,
+    ) -> Result<(), DriverError> {
+        driver.allow_access(device, self.address(handle.at), self.bytes(handle.pages))
+    }
+
+    /// Maps the gap of `plan`, also for `peers`, and gives the handles behind it.
     ///
     /// What can fail for lack of memory comes first, before anything has moved.
     pub(super) fn carry_out<D: Driver>(
         &self,
         driver: &D,
         plan: &Plan,
+        peers: &[Device],
     ) -> Result<Vec<Handle>, Failure> {
         let mut fresh = Vec::with_capacity(plan.fresh.len());
         for &pages in &plan.fresh {
@@ -82,7 +93,9 @@ impl Mapper {
         }
         if result.is_ok() {
             let gap = self.bytes(plan.gap.end - plan.gap.start);
-            result = driver.allow_access(self.device, self.address(plan.gap.start), gap);
+            let mut devices = std::iter::once(self.device).chain(peers.iter().copied());
+            let at = self.address(plan.gap.start);
+            result = devices.try_for_each(|device| driver.allow_access(device, at, gap));
         }
         match result {
             Ok(()) => Ok(made),

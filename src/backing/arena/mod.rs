@@ -17,6 +17,7 @@ mod books;
 mod handles;
 mod holds;
 mod mapping;
+mod peers;
 mod plan;
 mod policy;
 mod small;
@@ -85,16 +86,17 @@ impl Arena {
         progress: Progress,
         tight: bool,
     ) -> Result<Option<Block>, DriverError> {
-        let plan = {
+        let (plan, peers) = {
             let mut books = self.books.lock();
             let Some(plan) = books.plan(&self.policy, pages, progress, tight) else {
                 return Ok(None);
             };
-            plan
+            (plan, books.peers.clone())
         };
-        let carried_out = self.mapper.carry_out(driver, &plan);
+        let carried_out = self.mapper.carry_out(driver, &plan, &peers);
         let mut books = self.books.lock();
-        match carried_out {
+        let late = books.peers_beside(&peers);
+        let result = match carried_out {
             Ok(made) => {
                 books.count_fresh(&plan.fresh);
                 books.counters.misses += 1;
@@ -105,7 +107,9 @@ impl Arena {
                 books.undo(&plan, failure);
                 Err(error)
             }
-        }
+        };
+        drop(books);
+        self.open_late(driver, &late, result)
     }
 }
 
@@ -188,6 +192,10 @@ impl<D: Driver> Backing<D> for Arena {
 
     fn let_go(&self, token: Token) {
         self.books.lock().let_go(token);
+    }
+
+    fn open_to(&self, driver: &D, device: Device) -> Result<(), DriverError> {
+        self.open(driver, device)
     }
 
     fn set_aside(&self, token: Token) {

@@ -1,7 +1,7 @@
 //! Contexts: the threads' current ones, and the order among all streams of one.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 
 use crate::abi::{In, Out};
@@ -12,7 +12,6 @@ use crate::engine;
 use crate::error::{Api, Error};
 use crate::memory::Kind;
 use crate::primary;
-use crate::settings::SETTINGS;
 use crate::state::{self, Locked, Sim};
 
 /// A context's handle.
@@ -36,6 +35,8 @@ pub struct Context {
     pub legacy: Option<usize>,
     /// The threads' default streams, by thread, once used.
     pub per_thread: BTreeMap<i32, usize>,
+    /// The contexts whose memory it may use.
+    pub peers: BTreeSet<ContextId>,
 }
 
 /// An error of the device.
@@ -96,10 +97,19 @@ pub fn given_or_current(sim: &Sim, id: ContextId) -> Api<ContextId> {
 /// Makes a context.
 pub fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
     let serial = sim.new_handle() as u64;
-    let (fence, per_thread) = (Clock::default(), BTreeMap::new());
     sim.contexts.insert(
         id,
-        Context { device, serial, primary, uses: 1, fence, fault: None, legacy: None, per_thread },
+        Context {
+            device,
+            serial,
+            primary,
+            uses: 1,
+            fence: Clock::default(),
+            fault: None,
+            legacy: None,
+            per_thread: BTreeMap::new(),
+            peers: BTreeSet::new(),
+        },
     );
 }
 
@@ -131,6 +141,9 @@ pub fn dissolve(sim: &mut Locked, id: ContextId) {
         sim.modules.remove(&module);
     }
     sim.contexts.remove(&id);
+    for other in sim.contexts.values_mut() {
+        other.peers.remove(&id);
+    }
 }
 
 /// `cuCtxCreate_v2`
@@ -328,9 +341,4 @@ pub fn get_stream_priority_range(least: Out<i32>, greatest: Out<i32>) -> Api {
     least.set_if_wanted(0);
     greatest.set_if_wanted(-5);
     Ok(())
-}
-
-/// `cuCtxEnablePeerAccess`: no device reaches another.
-pub fn enable_peer_access(_peer: ContextId, _flags: u32) -> Api {
-    Err(if SETTINGS.devices < 2 { Error::INVALID_CONTEXT } else { Error::NOT_SUPPORTED })
 }

@@ -35,6 +35,12 @@ pub fn submit(
     for touch in &touches {
         sim.check_touch(&what, touch, SETTINGS.pageable);
     }
+    if matches!(work, Work::Kernel(_) | Work::Fill(_)) {
+        let context = sim.engine.timeline(id).context;
+        for touch in &touches {
+            sim.check_reach(&what, touch, context);
+        }
+    }
     sim.engine.trim(&mut after);
     let timeline = sim.engine.timeline(id);
     let sequence = timeline.push(after.clone(), work, delay);

@@ -13,8 +13,8 @@ use crate::abi::*;
 use crate::dispatch::{self, Code, Entry};
 use crate::{
     capture, context, copy, device, event, fill, graph, host_function, host_memory, ipc, kernels,
-    memory, memory_pool, module, pointer, primary, procaddr, stream, stream_memory, unsupported,
-    vmm,
+    memory, memory_pool, module, peer, pointer, primary, procaddr, stream, stream_memory,
+    unsupported, vmm,
 };
 
 macro_rules! driver {
@@ -106,7 +106,8 @@ driver! {
     cuCtxSetLimit: "cuCtxSetLimit" 3010 (limit: u32, value: usize) = context::set_limit;
     cuCtxGetLimit: "cuCtxGetLimit" 3010 (value: Out<usize>, limit: u32) = context::get_limit;
     cuCtxGetStreamPriorityRange: "cuCtxGetStreamPriorityRange" 5050 (least: Out<i32>, greatest: Out<i32>) = context::get_stream_priority_range;
-    cuCtxEnablePeerAccess: "cuCtxEnablePeerAccess" 4000 (peer: usize, flags: u32) = context::enable_peer_access;
+    cuCtxEnablePeerAccess: "cuCtxEnablePeerAccess" 4000 (peer: usize, flags: u32) = peer::enable;
+    cuCtxDisablePeerAccess: "cuCtxDisablePeerAccess" 4000 (peer: usize) = peer::disable;
     cuCtxRecordEvent: "cuCtxRecordEvent" 12050 (context: usize, event: usize) = context::record_event;
     cuCtxWaitEvent: "cuCtxWaitEvent" 12050 (context: usize, event: usize) = context::wait_event;
 

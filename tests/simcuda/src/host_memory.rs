@@ -41,6 +41,7 @@ fn insert(
             host: address,
             backing,
             accessible: true,
+            open_to: Vec::new(),
             id: 0,
         },
     );

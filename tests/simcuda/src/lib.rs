@@ -36,6 +36,7 @@ mod latency;
 mod memory;
 mod memory_pool;
 mod module;
+mod peer;
 mod pointer;
 mod primary;
 mod procaddr;

@@ -59,6 +59,8 @@ pub struct Block {
     pub backing: Option<Arc<Backing>>,
     /// Kernels and copies may use it.
     pub accessible: bool,
+    /// The devices that may use a mapping.
+    pub open_to: Vec<usize>,
     /// Which one it is of all that there ever were; [`Memory::insert`] sets it.
     pub id: u64,
 }
@@ -224,6 +226,7 @@ impl Sim {
                 host,
                 backing: Some(backing),
                 accessible: true,
+                open_to: Vec::new(),
                 id: 0,
             },
         );

@@ -33,7 +33,7 @@ pub struct Settings {
     pub latency: bool,
     /// `SIMCUDA_PAGEABLE`: the devices can access pageable host memory.
     pub pageable: bool,
-    /// `SIMCUDA_PEERS`: the devices say that they can access each other, though they never do.
+    /// `SIMCUDA_PEERS`: the devices can access each other.
     pub peers: bool,
     /// `SIMCUDA_FAULTS=name:call=code,…`.
     pub faults: Vec<Fault>,

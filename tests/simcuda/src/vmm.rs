@@ -190,6 +190,7 @@ pub fn map(pointer: u64, bytes: usize, offset: usize, handle: u64, flags: u64) -
             host: backing.address(),
             backing: Some(backing),
             accessible: false,
+            open_to: Vec::new(),
             id: 0,
         },
     );
@@ -226,9 +227,13 @@ pub fn set_access(
     for start in found {
         for index in 0..count {
             let description = descriptions.get_at(index)?;
-            ordinal(description.location)?;
+            let device = ordinal(description.location)?;
             let mapping = sim.memory.at_mut(start).expect("it was just listed");
-            mapping.accessible = description.flags == 3;
+            mapping.open_to.retain(|&other| other != device);
+            if description.flags == 3 {
+                mapping.open_to.push(device);
+            }
+            mapping.accessible = !mapping.open_to.is_empty();
         }
     }
     Ok(())
