@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::handles::{Handle, Handles};
+use super::handles::{Handle, Handles, Turn};
 use super::holds::Holds;
 use super::mapping::Failure;
 use super::plan::{self, Bounds, Plan};
@@ -386,26 +386,18 @@ impl Books {
         self.reserved -= plan.fresh.iter().copied().map(u64::from).sum::<u64>();
     }
 
-    /// The handles that can be given back now: first those that are good for nothing else, then the
-    /// least recently used ones.
-    pub(super) fn leavers(&self, quiesced: Stamp) -> Vec<(u32, Memory)> {
-        let whole = self.handles.whole().filter(|(_, handle)| handle.stamp <= quiesced);
-        let mut leavers: Vec<_> = whole.collect();
-        leavers.sort_by_key(|(_, handle)| (!handle.pinned, handle.freed));
-        leavers.into_iter().map(|(slot, handle)| (slot, handle.memory)).collect()
-    }
-
-    /// Takes one of those out, on its way to the driver, unless it is needed meanwhile.
-    pub(super) fn send_away(&mut self, leaver: (u32, Memory), quiesced: Stamp) -> Option<Handle> {
-        let (slot, memory) = leaver;
-        let handle = self.handles.get(slot)?;
-        if handle.memory != memory || handle.stamp > quiesced {
-            return None;
-        }
-        let handle = self.handles.remove(slot)?;
+    /// Takes the next handle after `last` out that can be given back, on its way to the driver: first
+    /// those that are good for nothing else, then the least recently used ones.
+    pub(super) fn send_away(
+        &mut self,
+        last: Option<Turn>,
+        quiesced: Stamp,
+    ) -> Option<(Turn, Handle)> {
+        let turn = self.handles.next_to_leave(last, quiesced)?;
+        let handle = self.handles.remove(turn.3)?;
         self.space.set(handle.range(), State::Busy, Stamp::QUIESCED);
         self.leaving += u64::from(handle.pages) * self.page_bytes;
-        Some(handle)
+        Some((turn, handle))
     }
 
     /// The driver has unmapped such a handle, and has taken it back or not.
@@ -459,12 +451,6 @@ impl Books {
     /// What the program held at most starts again from now.
     pub(super) fn forget_most_used(&mut self) {
         self.most_used = self.used;
-    }
-
-    /// Bytes of wholly free handles that the device may still use.
-    pub(super) fn unquiesced(&self, quiesced: Stamp) -> u64 {
-        let whole = self.handles.whole().filter(|(_, handle)| handle.stamp > quiesced);
-        whole.map(|(_, handle)| u64::from(handle.pages) * self.page_bytes).sum()
     }
 
     /// Fresh handles of so many pages in all were made and will be settled.

@@ -1,7 +1,7 @@
 //! The physical handles of an arena: which memory stands behind which pages.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
 use crate::driver::Memory;
 use crate::order::Stamp;
@@ -32,11 +32,19 @@ impl Handle {
         Self { memory, at, pages, used: 0, stamp: Stamp::QUIESCED, freed: 0, pinned: false }
     }
 
+    fn turn(&self, slot: u32) -> Turn {
+        (!self.pinned, self.stamp, self.freed, slot)
+    }
+
     /// Its pages.
     pub(super) fn range(&self) -> Range<u32> {
         self.at..self.at + self.pages
     }
 }
+
+/// When a handle's turn comes to be given back: whether it is of use (first those that are not), its
+/// stamp, when it was freed, its slot.
+pub(super) type Turn = (bool, Stamp, u64, u32);
 
 /// All handles of an arena, by page.
 #[derive(Debug, Default)]
@@ -47,6 +55,8 @@ pub(super) struct Handles {
     owners: Vec<u32>,
     /// Handles of which nobody has any page, as (pages, slot).
     whole: BTreeSet<(u32, u32)>,
+    /// The same in the order in which they are given back.
+    leaving: BTreeSet<Turn>,
     whole_pages: u64,
     clock: u64,
 }
@@ -69,8 +79,7 @@ impl Handles {
             self.owners.resize(range.end as usize, NONE);
         }
         self.owners[range.start as usize..range.end as usize].fill(slot);
-        self.whole.insert((handle.pages, slot));
-        self.whole_pages += u64::from(handle.pages);
+        self.enter_whole(&handle, slot);
     }
 
     /// Takes out a handle that is wholly free.
@@ -78,8 +87,7 @@ impl Handles {
         let handle = self.slots.get_mut(slot as usize)?.take_if(|handle| handle.used == 0)?;
         let range = handle.range();
         self.owners[range.start as usize..range.end as usize].fill(NONE);
-        self.whole.remove(&(handle.pages, slot));
-        self.whole_pages -= u64::from(handle.pages);
+        self.leave_whole(&handle, slot);
         self.vacant.push(slot);
         Some(handle)
     }
@@ -88,11 +96,11 @@ impl Handles {
     pub(super) fn occupy(&mut self, range: Range<u32>) {
         self.each(range, |handles, slot, pages| {
             let Some(handle) = &mut handles.slots[slot as usize] else { return };
-            if handle.used == 0 {
-                handles.whole.remove(&(handle.pages, slot));
-                handles.whole_pages -= u64::from(handle.pages);
-            }
             handle.used += pages;
+            if handle.used == pages {
+                let handle = *handle;
+                handles.leave_whole(&handle, slot);
+            }
         });
     }
 
@@ -105,17 +113,32 @@ impl Handles {
             handle.stamp = handle.stamp.max(stamp);
             handle.freed = handles.clock;
             if handle.used == 0 {
-                handles.whole.insert((handle.pages, slot));
-                handles.whole_pages += u64::from(handle.pages);
+                let handle = *handle;
+                handles.enter_whole(&handle, slot);
             }
         });
+    }
+
+    fn enter_whole(&mut self, handle: &Handle, slot: u32) {
+        self.whole.insert((handle.pages, slot));
+        self.leaving.insert(handle.turn(slot));
+        self.whole_pages += u64::from(handle.pages);
+    }
+
+    fn leave_whole(&mut self, handle: &Handle, slot: u32) {
+        self.whole.remove(&(handle.pages, slot));
+        self.leaving.remove(&handle.turn(slot));
+        self.whole_pages -= u64::from(handle.pages);
     }
 
     /// Others may reach these pages, of which nobody has any now.
     pub(super) fn pin(&mut self, range: Range<u32>) {
         self.each(range, |handles, slot, _| {
-            if let Some(handle) = &mut handles.slots[slot as usize] {
-                handle.pinned = true;
+            let Some(handle) = &mut handles.slots[slot as usize] else { return };
+            let before = handle.turn(slot);
+            handle.pinned = true;
+            if handles.leaving.remove(&before) {
+                handles.leaving.insert(handle.turn(slot));
             }
         });
     }
@@ -146,6 +169,20 @@ impl Handles {
     pub(super) fn whole(&self) -> impl DoubleEndedIterator<Item = (u32, &Handle)> {
         let slot = |&(_, slot): &(u32, u32)| Some((slot, self.slots[slot as usize].as_ref()?));
         self.whole.iter().filter_map(slot)
+    }
+
+    /// The next handle after `last` to be given back, of those that are wholly free and were freed
+    /// before fence `quiesced`: those that others may reach first, then the least recently freed.
+    pub(super) fn next_to_leave(&self, last: Option<Turn>, quiesced: Stamp) -> Option<Turn> {
+        [false, true].into_iter().find_map(|of_use| {
+            let start = match last {
+                Some(last) if last.0 == of_use => Bound::Excluded(last),
+                Some(last) if last.0 && !of_use => return None,
+                _ => Bound::Included((of_use, Stamp::QUIESCED, 0, 0)),
+            };
+            let end = Bound::Included((of_use, quiesced, u64::MAX, u32::MAX));
+            self.leaving.range((start, end)).next().copied()
+        })
     }
 
     /// The handle in a slot.

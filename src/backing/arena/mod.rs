@@ -207,22 +207,20 @@ impl<D: Driver> Backing<D> for Arena {
         let mut refused = 0;
         self.try_again(driver);
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
-        let (mut to_go, leavers) = {
+        let mut to_go = {
             let mut books = self.books.lock();
             books.forget_most_used();
-            let to_go = books.wholly_free().saturating_sub(keep);
-            (to_go, if to_go > 0 { books.leavers(quiesced) } else { Vec::new() })
+            books.wholly_free().saturating_sub(keep)
         };
-        for leaver in leavers {
-            if to_go == 0 {
-                break;
-            }
+        let mut last = None;
+        while to_go > 0 {
             let handle = {
                 let mut books = self.books.lock();
                 if books.wholly_free() <= keep {
                     break;
                 }
-                let Some(handle) = books.send_away(leaver, quiesced) else { continue };
+                let Some((turn, handle)) = books.send_away(last, quiesced) else { break };
+                last = Some(turn);
                 handle
             };
             let bytes = u64::from(handle.pages) * self.mapper.vmm.granularity;
@@ -241,8 +239,8 @@ impl<D: Driver> Backing<D> for Arena {
             }
         }
         let books = self.books.lock();
-        let beyond = books.wholly_free().saturating_sub(keep);
-        trimmed.pending = books.unquiesced(quiesced).min(to_go).min(beyond);
+        // Nothing is left that the device is done with.
+        trimmed.pending = to_go.min(books.wholly_free().saturating_sub(keep));
         let shared = books.idle().saturating_sub(books.wholly_free());
         drop(books);
         for (bytes, why) in [(refused, REFUSED), (shared, SHARED)] {
