@@ -155,7 +155,11 @@ impl<D: Driver> Pools<D> {
         for rest in rests {
             let pools = self.table.all();
             let Some(pool) = pools.iter().find(|pool| pool.number == rest.pool) else { continue };
-            let Some(_held) = pool.lease.hold() else { continue };
+            let Some(_held) = pool.lease.hold() else {
+                // Its context is ending, or remains after all.
+                self.flushes.leave(std::iter::once(rest));
+                continue;
+            };
             let (released, more) = pool.trim_pending(&self.driver, rest.until);
             self.flushes.amend(rest.record, released);
             if more {

@@ -93,6 +93,22 @@ fn what_no_device_holds_is_not_tried() {
 }
 
 #[test]
+fn a_context_that_remains_after_all_keeps_the_rest() {
+    let pools = arena("order:fence");
+    free_one_in_use(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    let context = pools.driver().current_context().unwrap().unwrap();
+    let look = || {
+        pools.driver().finish();
+        assert!(pools.flush_rest(), "not while the context may be ending");
+        1
+    };
+    pools.end_context(context, look, || true);
+    assert!(!pools.flush_rest());
+    assert_eq!(pools.driver().reserved(), 0);
+}
+
+#[test]
 fn beyond_the_budget_what_is_done_goes_with_later_frees() {
     for order in ["strict", "fence", "lazy"] {
         let pools = arena(&format!("order:{order},max_idle:16MiB"));
