@@ -236,7 +236,10 @@ impl Driver for ModelDriver {
     }
 
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError> {
-        self.memory_call(Call::Allocate, costs::allocate(bytes)).memory.allocate(bytes)
+        let mut ledger = self.memory_call(Call::Allocate, 0);
+        let ptr = ledger.memory.allocate(bytes);
+        ledger.account.memory_ns += costs::allocate(if ptr.is_ok() { bytes } else { 0 });
+        ptr
     }
 
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {

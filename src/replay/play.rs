@@ -119,7 +119,7 @@ impl Requests {
             return;
         }
         self.allocations += 1;
-        self.native_ns += costs::allocate(bytes);
+        self.native_ns += costs::allocate(if succeeded { bytes } else { 0 });
         if succeeded {
             self.bytes += bytes;
             self.peak_bytes = self.peak_bytes.max(self.bytes);
