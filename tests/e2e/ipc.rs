@@ -29,12 +29,21 @@ fn each_sees_what_the_other_writes() {
         expected.push("opened 0".to_owned());
     }
     for (slot, bytes) in sizes.iter().enumerate() {
-        expected.push(format!("there {}, range -0 {bytes}", 100 + slot));
+        expected.push(format!("there {}", 100 + slot));
+        expected.push(format!("range -0 {bytes}"));
         expected.push(format!("here {}", 200 + slot));
     }
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-    let pooled = prints("words", &expected);
+    let pooled = prints("ranges", &expected);
     assert!(pooled.stderr.is_empty(), "{}", pooled.report());
+}
+
+/// A handle makes a free wait: the other process looks when its owner tells it to.
+#[test]
+fn what_is_shared_is_ordered_as_natively() {
+    let pooled = Victim::new("sign_ipc").pooled("order:auto");
+    pooled.succeeded().printed("the other process reads 1\nthe other process reads 2\n");
+    assert_eq!(pooled.stats().at("/order"), "strict", "{}", pooled.report());
 }
 
 #[test]

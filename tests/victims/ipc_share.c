@@ -189,7 +189,7 @@ static CUipcMemHandle opened(size_t bytes, size_t offset, unsigned value)
     return reply.handle;
 }
 
-static void words(void)
+static void words(int ranges)
 {
     static const size_t sizes[] = {8 * MIB, 1000, 3000, 2 * MIB, MIB};
     for (int slot = 0; slot < 5; slot++) {
@@ -200,9 +200,11 @@ static void words(void)
         printf("opened %d\n", THERE(OPEN, slot, .handle = handle).status);
     }
     for (int slot = 0; slot < 5; slot++) {
-        struct reply range = THERE(RANGE, slot, sizes[slot] - 1);
-        printf("there %llu, range -%llu %llu\n",
-               THERE(READ, slot, sizes[slot] / 2).value, range.value, range.bytes);
+        printf("there %llu\n", THERE(READ, slot, sizes[slot] / 2).value);
+        if (ranges) {
+            struct reply range = THERE(RANGE, slot, sizes[slot] - 1);
+            printf("range -%llu %llu\n", range.value, range.bytes);
+        }
         OK(THERE(FILL, slot, sizes[slot] - 8, 200 + slot).status);
         printf("here %llu\n", HERE(READ, slot, sizes[slot] - 4).value);
         OK(THERE(CLOSE, slot).status);
@@ -429,8 +431,8 @@ int main(int argc, char **argv)
         return serve_all(atoi(argv[2]), atoi(argv[3]));
     start_peer(argv[0], what);
     CUcontext context = drv_context();
-    if (strcmp(what, "words") == 0)
-        words();
+    if (strcmp(what, "words") == 0 || strcmp(what, "ranges") == 0)
+        words(strcmp(what, "ranges") == 0);
     else if (strcmp(what, "reuse") == 0)
         reuse();
     else if (strcmp(what, "pieces") == 0)

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_uint;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use cupool::driver::{DevicePtr, Driver, DriverError};
 use cupool::ipc::{Handle, Parsed};
@@ -54,6 +54,10 @@ pub unsafe fn open_memory(
     let handle = match Handle::parse(&handle.0) {
         Parsed::Ours(handle) if !out.is_null() && flags == LAZY_ENABLE_PEER_ACCESS => handle,
         Parsed::OtherVersion(version) => {
+            static TOLD: AtomicBool = AtomicBool::new(false);
+            if TOLD.swap(true, Ordering::Relaxed) {
+                return real();
+            }
             notice::warn(&format_args!(
                 "a CUDA IPC handle of another version of cupool (format {version}) cannot be opened"
             ));
