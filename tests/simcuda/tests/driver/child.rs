@@ -19,7 +19,12 @@ pub fn passes<F: FnOnce(&Cuda)>(settings: &[(&str, &str)], body: F) -> String {
 
 /// The simulation must find a hazard in the body, and its report must contain `what`.
 pub fn aborts<F: FnOnce(&Cuda)>(what: &str, body: F) {
-    let Some(output) = run(&[], body) else { return };
+    aborts_with(&[], what, body);
+}
+
+/// The same with settings.
+pub fn aborts_with<F: FnOnce(&Cuda)>(settings: &[(&str, &str)], what: &str, body: F) {
+    let Some(output) = run(settings, body) else { return };
     let text = text(&output);
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "no abort:\n{text}");
     assert!(text.contains("simcuda: HAZARD"), "no report:\n{text}");

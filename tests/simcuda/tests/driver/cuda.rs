@@ -35,6 +35,8 @@ functions! {
     cuCtxGetCurrent(context: &mut usize);
     cuCtxSetCurrent(context: usize);
     cuCtxSynchronize();
+    cuCtxEnablePeerAccess(peer: usize, flags: u32);
+    cuCtxDisablePeerAccess(peer: usize);
     cuCtxRecordEvent(context: usize, event: usize);
     cuCtxWaitEvent(context: usize, event: usize);
     cuMemAlloc(pointer: *mut u32, bytes: u32);
@@ -54,6 +56,7 @@ functions! {
     cuMemcpyHtoDAsync_v2(to: u64, from: *const u32, bytes: usize, stream: usize);
     cuMemcpyDtoH_v2(to: *mut u32, from: u64, bytes: usize);
     cuMemcpyDtoHAsync_v2(to: *mut u32, from: u64, bytes: usize, stream: usize);
+    cuMemcpyDtoD_v2(to: u64, from: u64, bytes: usize);
     cuMemsetD32_v2(pointer: u64, value: u32, count: usize);
     cuMemsetD32Async(pointer: u64, value: u32, count: usize, stream: usize);
     cuStreamCreate(stream: &mut usize, flags: u32);

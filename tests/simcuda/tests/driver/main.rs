@@ -15,4 +15,5 @@ mod hazards;
 mod lookups;
 mod mapping;
 mod order;
+mod peers;
 mod pools;
