@@ -93,7 +93,10 @@ impl<D: Driver> Pools<D> {
             return Ok(start);
         }
         // What closes it waits for the context's work as its pool does.
-        let device = self.add_pool(context)?.device;
+        let device = match self.table.of_context(context) {
+            Some(pool) => pool.device,
+            None => self.add_pool(context)?.device,
+        };
         let _relaxed = Relaxed::enter(&self.driver);
         let fetch = || Mapping::fetch(&self.driver, device, ALIGNMENT, handle, &import);
         let mut fetched = fetch();
@@ -171,6 +174,105 @@ impl<D: Driver> Pools<D> {
         ended.extend(of_context(&mut self.imports.closed.lock()));
         for import in ended {
             import.mapping.unmap(&self.driver);
+        }
+    }
+}
+
+#[cfg(all(test, not(miri)))]
+mod tests {
+    use std::fs::File;
+    use std::thread;
+
+    use super::*;
+    use crate::backing::Pieces;
+    use crate::config::Options;
+    use crate::driver::Vmm;
+    use crate::fake::FakeDriver;
+    use crate::ipc::{Key, Server};
+
+    const MIB: u64 = 1 << 20;
+    const CONTEXT: Context = Context(0x10);
+
+    fn pools() -> Pools<FakeDriver> {
+        Pools::new(FakeDriver::new(1024 * MIB).with_vmm(), &Options::defaults())
+    }
+
+    /// A block of another process of two pieces, served to as many importers as are given; calls `f`
+    /// with its handle meanwhile.
+    fn exported(importers: usize, f: impl FnOnce(Handle)) {
+        let exporter = pools();
+        let block = exporter.export(exporter.allocate(1000).unwrap()).unwrap();
+        let key = Key::random().unwrap();
+        let mut server = Server::listen(key).unwrap();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..importers {
+                    let importer = server.accept().unwrap().unwrap();
+                    let memory = vec![(Memory(1), 2 * MIB), (Memory(2), 4 * MIB)];
+                    let pieces = Pieces { memory, offset: 3 * MIB };
+                    let find = |_, send: &mut dyn FnMut(&Pieces)| Some(send(&pieces));
+                    let export = |_| Ok(File::open("/dev/null").unwrap().into());
+                    server.answer(importer, find, export).unwrap();
+                }
+            });
+            f(Handle { key, process: 1, block });
+        });
+    }
+
+    fn open(pools: &Pools<FakeDriver>, handle: &Handle) -> Result<DevicePtr, DriverError> {
+        let vmm = Vmm { granularity: 2 * MIB, shareable: true, rdma: false };
+        let bytes = std::cell::Cell::new(2 * MIB);
+        pools.open(handle, |_| {
+            pools.driver().create_memory(crate::driver::Device(0), vmm, bytes.replace(4 * MIB))
+        })
+    }
+
+    #[test]
+    fn what_is_opened_is_the_block_alone() {
+        exported(1, |handle| {
+            let pools = pools();
+            pools.allocate(MIB).unwrap();
+            let reserved = pools.driver().count("reserve_addresses");
+            let start = open(&pools, &handle).unwrap();
+            assert_eq!(pools.driver().count("reserve_addresses"), reserved + 1);
+            let held = Held { start, bytes: 1000, context: CONTEXT, native: false };
+            let at = |offset: i64| pools.resident(DevicePtr(start.0.wrapping_add_signed(offset)));
+            assert_eq!(at(999), Some(Resident::Block(held)));
+            assert_eq!(at(1000), Some(Resident::Nothing { native: false }));
+            assert_eq!(at(-1), Some(Resident::Nothing { native: false }));
+            assert_eq!(open(&pools, &handle), Ok(start), "without asking again");
+            assert_eq!(pools.export(start), None, "it is not ours to export");
+            let unmapped = pools.driver().count("unmap_memory");
+            assert_eq!(pools.close_import(start), Some(Ok(())));
+            assert_eq!(pools.driver().count("unmap_memory"), unmapped);
+            assert_eq!(pools.close_import(start), Some(Ok(())));
+            assert_eq!(pools.driver().count("unmap_memory"), unmapped + 2);
+            assert_eq!((at(0), pools.close_import(start)), (None, None));
+        });
+    }
+
+    #[test]
+    fn what_is_open_ends_with_its_context() {
+        exported(1, |handle| {
+            let pools = pools();
+            open(&pools, &handle).unwrap();
+            pools.context_ended(CONTEXT);
+            assert_eq!(pools.driver().reservations(), 0);
+            assert_eq!(pools.driver().reserved(), 0);
+        });
+    }
+
+    #[test]
+    fn a_failure_leaves_nothing() {
+        for call in ["create_memory", "map_memory", "allow_access", "reserve_addresses"] {
+            exported(1, |handle| {
+                let pools = pools();
+                pools.add_pool(CONTEXT).unwrap();
+                pools.driver().fail_next(call, DriverError::NOT_SUPPORTED);
+                assert_eq!(open(&pools, &handle), Err(DriverError::NOT_SUPPORTED), "{call}");
+                assert_eq!(pools.driver().reservations(), 1, "{call}: the pool's own");
+                assert_eq!(pools.driver().reserved(), 0, "{call}");
+            });
         }
     }
 }
