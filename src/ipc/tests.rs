@@ -31,13 +31,19 @@ fn block() -> Export {
     Export { start: DevicePtr(0x1000), bytes: 5000, id: 7 }
 }
 
-/// Serves one importer that asks for `handle`, and gives what both saw: what was asked for, the
-/// pieces that came, and the result.
+/// What the two sides saw.
+struct Seen {
+    asked: Option<Export>,
+    taken: Vec<(Memory, u64)>,
+    result: Result<Extent, FetchError>,
+}
+
+/// Serves one importer that asks for `handle`.
 fn served(
     handle: impl FnOnce(Handle) -> Handle,
     pieces: Option<Pieces>,
     export: impl Fn(Memory) -> Result<OwnedFd, DriverError> + Send,
-) -> (Option<Export>, Vec<(Memory, u64)>, Result<Extent, FetchError>) {
+) -> Seen {
     let key = Key::random().unwrap();
     let mut server = Server::listen(key).unwrap();
     let handle = handle(Handle { key, process: 1, block: block() });
@@ -61,7 +67,7 @@ fn served(
             Ok(())
         })
     });
-    (asked.into_inner().unwrap(), taken, result)
+    Seen { asked: asked.into_inner().unwrap(), taken, result }
 }
 
 fn pieces(count: u64) -> Pieces {
@@ -73,7 +79,7 @@ fn pieces(count: u64) -> Pieces {
 fn pieces_come_in_order_however_many() {
     for count in [1, 31, 32, 33, 100] {
         let pieces = pieces(count);
-        let (asked, taken, result) =
+        let Seen { asked, taken, result } =
             served(|handle| handle, Some(pieces.clone()), |memory| Ok(descriptor(memory)));
         assert_eq!(asked, Some(block()));
         assert_eq!(taken, pieces.memory);
@@ -83,7 +89,7 @@ fn pieces_come_in_order_however_many() {
 
 #[test]
 fn a_block_that_is_gone_is_an_error() {
-    let (_, taken, result) = served(|handle| handle, None, |memory| Ok(descriptor(memory)));
+    let Seen { taken, result, .. } = served(|handle| handle, None, |memory| Ok(descriptor(memory)));
     assert!(taken.is_empty());
     assert_eq!(result, Err(FetchError::Refused(DriverError::INVALID_VALUE)));
 }
@@ -95,7 +101,7 @@ fn a_piece_that_cannot_be_exported_is_an_error() {
         40 => Err(DriverError::NOT_SUPPORTED),
         _ => Ok(descriptor(memory)),
     };
-    let (_, taken, result) = served(|handle| handle, Some(pieces(50)), export);
+    let Seen { taken, result, .. } = served(|handle| handle, Some(pieces(50)), export);
     assert_eq!(taken.len(), 32);
     assert_eq!(result, Err(FetchError::Refused(DriverError::NOT_SUPPORTED)));
 }
@@ -111,7 +117,8 @@ fn a_name_is_not_enough() {
             _ => panic!("still a handle of ours"),
         }
     };
-    let (asked, taken, result) = served(guess, Some(pieces(1)), |memory| Ok(descriptor(memory)));
+    let Seen { asked, taken, result } =
+        served(guess, Some(pieces(1)), |memory| Ok(descriptor(memory)));
     assert_eq!(asked, None, "the pools are not even asked");
     assert!(taken.is_empty());
     assert_eq!(result, Err(FetchError::Refused(DriverError::INVALID_VALUE)));

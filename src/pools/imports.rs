@@ -210,7 +210,10 @@ mod tests {
                     let importer = server.accept().unwrap().unwrap();
                     let memory = vec![(Memory(1), 2 * MIB), (Memory(2), 4 * MIB)];
                     let pieces = Pieces { memory, offset: 3 * MIB };
-                    let find = |_, send: &mut dyn FnMut(&Pieces)| Some(send(&pieces));
+                    let find = |_, send: &mut dyn FnMut(&Pieces)| {
+                        send(&pieces);
+                        Some(())
+                    };
                     let export = |_| Ok(File::open("/dev/null").unwrap().into());
                     server.answer(importer, find, export).unwrap();
                 }
