@@ -85,7 +85,7 @@ pub(super) fn plan(
         Spare::Below(_) => place.gap.start - over..place.gap.end,
     };
     let mut left = missing.saturating_sub(mapped);
-    let largest = (policy.largest / page_bytes).max(1) as u32;
+    let largest = ((policy.largest / page_bytes).max(1) as u32).max(left.div_ceil(policy.pieces));
     let mut fresh = Vec::with_capacity(left.div_ceil(largest) as usize);
     while left > 0 {
         fresh.push(left.min(largest));

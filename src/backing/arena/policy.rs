@@ -10,9 +10,12 @@ pub struct Policy {
     /// Growing is preferred over moving as long as what is reserved stays within the most that the
     /// program has held since the last flush, plus one part in so many.
     pub slack: u64,
-    /// The largest fresh handle in bytes. Only wholly free handles can move or be given back, so
+    /// The size of a large fresh handle in bytes. Only wholly free handles can move or be given back, so
     /// large blocks are made of several; a small block has a handle of its own size.
     pub largest: u64,
+    /// But no more than so many handles are made for one block: with thousands of them a block as
+    /// large as the device would take seconds where other processes keep the driver busy.
+    pub pieces: u32,
     /// Fresh memory that extends nothing and fits in no hole is put where so many times its size of
     /// addresses stay free below it, so that what is there can grow in place later. Addresses cost
     /// nothing.
@@ -23,5 +26,6 @@ pub struct Policy {
 
 impl Policy {
     /// The one and only default.
-    pub const DEFAULT: Self = Self { slack: 64, largest: 64 << 20, room: 5, places: 64 };
+    pub const DEFAULT: Self =
+        Self { slack: 64, largest: 64 << 20, pieces: 16, room: 5, places: 64 };
 }
