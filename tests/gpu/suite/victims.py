@@ -58,6 +58,7 @@ POOLED_OUTPUT = {
              "requested 1048576, peak 68157440\nget_stats of nothing fails\n"
              "a caller with an older header: intact\npeak then 1048576\ndump 0\n"
              "dump to nowhere fails\nfile written\nlive data 0x7070707\n",
+    "driver_pools": "before: all\nafter: what is in use\nin use: 7\nagain: 10\n",
     "full_disk": "dumps fail, 3 counted\nthen one succeeds, 3 counted\n",
     "flush.py": "left to release: 0\n",
 }
