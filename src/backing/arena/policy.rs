@@ -27,5 +27,5 @@ pub struct Policy {
 impl Policy {
     /// The one and only default.
     pub const DEFAULT: Self =
-        Self { slack: 64, largest: 64 << 20, pieces: 16, room: 5, places: 64 };
+        Self { slack: 64, largest: 64 << 20, pieces: 256, room: 5, places: 64 };
 }
