@@ -23,6 +23,8 @@ impl DriverError {
     pub const INVALID_CONTEXT: Self = Self::constant(201);
     /// `CUDA_ERROR_MAP_FAILED`
     pub const MAP_FAILED: Self = Self::constant(205);
+    /// `CUDA_ERROR_INVALID_HANDLE`
+    pub const INVALID_HANDLE: Self = Self::constant(400);
     /// `CUDA_ERROR_NOT_FOUND`
     pub const NOT_FOUND: Self = Self::constant(500);
     /// `CUDA_ERROR_NOT_READY`: the answer "not yet" of the queries.

@@ -40,11 +40,12 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// What the program is told: a handle that leads nowhere is an invalid value, as the driver says
-    /// of one that is no handle at all; `CUDA_ERROR_MAP_FAILED` if it might have led somewhere.
+    /// What the program is told: as the driver says it where the exporter has ended (measured, driver
+    /// 580) and of what is no handle at all; `CUDA_ERROR_MAP_FAILED` if it might have led somewhere.
     pub fn for_program(self) -> DriverError {
         match self {
-            Self::Gone | Self::OtherUser => DriverError::INVALID_VALUE,
+            Self::Gone => DriverError::INVALID_HANDLE,
+            Self::OtherUser => DriverError::INVALID_VALUE,
             Self::Silent => DriverError::MAP_FAILED,
             Self::Refused(error) => error,
         }

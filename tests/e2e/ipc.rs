@@ -76,7 +76,7 @@ fn a_block_is_opened_at_one_address_and_closed_as_often() {
 #[test]
 fn what_is_open_outlives_its_exporter() {
     for how in ["left", "killed"] {
-        prints(how, &["here 5", "here 6", "opened 1"]);
+        prints(how, &["here 5", "here 6", "opened 400"]);
     }
 }
 
@@ -85,7 +85,7 @@ fn what_is_open_outlives_its_exporter() {
 #[test]
 fn nobody_waits_for_who_does_not_answer() {
     prints("stopped", &["opened 205", "in time"]);
-    prints("forked", &["opened 1", "at once"]);
+    prints("forked", &["opened 400", "at once"]);
 }
 
 #[test]

@@ -331,7 +331,7 @@ static void refused(void)
         other = handle;
         other.reserved[byte] ^= 1;
         printf("byte %d %s\n", byte,
-               THERE(OPEN, 0, .handle = other).status == 1 ? "refused" : "taken");
+               THERE(OPEN, 0, .handle = other).status != 0 ? "refused" : "taken");
     }
     OK(HERE(FREE, 0).status);
     printf("freed %d\n", THERE(OPEN, 0, .handle = handle).status);
