@@ -13,7 +13,7 @@ use crate::driver::DriverError;
 
 /// How long each message of an exporter is waited for: one that was stopped, or that never gets to run.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two attempts to reach an exporter that hung up: see [`Server`](super::Server).
+/// Between two attempts to reach an exporter that hung up or does not listen: see [`Server`](super::Server).
 const PAUSE: Duration = Duration::from_millis(20);
 const ATTEMPTS: u32 = 5;
 
@@ -80,7 +80,9 @@ pub fn fetch(
             take(piece, bytes)
         };
         match ask(handle, patience, &mut take) {
-            Err(FetchError::Silent)
+            // Also where nobody listens: while an exporter whose socket was closed answers somebody
+            // else, the name is free.
+            Err(FetchError::Silent | FetchError::Gone)
                 if !began && attempt < ATTEMPTS && Instant::now() + PAUSE < patience =>
             {
                 std::thread::sleep(PAUSE);
