@@ -1,58 +1,80 @@
 //! The pools of one device, added up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::stats::{Counters, Gauge, Latency, PoolSnapshot, Quantiles, Snapshot};
 
-#[derive(Serialize)]
-pub(super) struct Device {
-    device: i32,
-    name: String,
-    uuid: String,
-    total_bytes: u64,
-    contexts: u64,
-    allocated_bytes: Amounts,
-    reserved_bytes: Amounts,
-    requested_bytes: Amounts,
-    idle_bytes: u64,
-    allocation: Amounts,
-    segment: Amounts,
-    num_alloc_retries: u64,
-    num_ooms: u64,
-    num_device_alloc: u64,
-    num_device_free: u64,
-    backing: &'static str,
-    backing_reason: String,
-    order: &'static str,
-    hits: u64,
-    misses: u64,
-    fences: u64,
-    host_syncs: u64,
-    malloc_latency_ns: Durations,
-    free_latency_ns: Durations,
+/// What the pools of one device come to. Sizes in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// Its ordinal in the process.
+    pub device: i32,
+    /// Its name.
+    pub name: String,
+    /// Its UUID, empty if unknown.
+    pub uuid: String,
+    /// Its memory.
+    pub total_bytes: u64,
+    /// Contexts that have a pool now.
+    pub contexts: u64,
+    /// In the program's hands, as rounded by the pool.
+    pub allocated_bytes: Amounts,
+    /// Taken from the driver.
+    pub reserved_bytes: Amounts,
+    /// Asked for by the program.
+    pub requested_bytes: Amounts,
+    /// Reserved and not allocated.
+    pub idle_bytes: u64,
+    /// Blocks in the program's hands.
+    pub allocation: Amounts,
+    /// Reservations from the driver.
+    pub segment: Amounts,
+    /// Allocations that failed for memory once and were tried again after a flush.
+    pub num_alloc_retries: u64,
+    /// Allocations that failed for memory for good.
+    pub num_ooms: u64,
+    /// Driver calls that reserved memory.
+    pub num_device_alloc: u64,
+    /// Driver calls that gave memory back.
+    pub num_device_free: u64,
+    /// `arena` or `exact`.
+    pub backing: Cow<'static, str>,
+    /// Why that backing.
+    pub backing_reason: String,
+    /// The order in force.
+    pub order: Cow<'static, str>,
+    /// Allocations served from idle memory.
+    pub hits: u64,
+    /// Allocations that went to the driver.
+    pub misses: u64,
+    /// Context fences placed.
+    pub fences: u64,
+    /// Times the host waited for the device on the pool's account.
+    pub host_syncs: u64,
+    /// Sampled time inside an allocation, in nanoseconds.
+    pub malloc_latency_ns: Quantiles,
+    /// Sampled time inside a free, in nanoseconds.
+    pub free_latency_ns: Quantiles,
 }
 
+/// A quantity that goes up and down, added up over pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Amounts {
-    current: u64,
-    peak: u64,
-    allocated: u64,
-    freed: u64,
-}
-
-#[derive(Serialize)]
-struct Durations {
-    count: u64,
-    p50: u64,
-    p90: u64,
-    p99: u64,
-    max: u64,
+pub struct Amounts {
+    /// Now.
+    pub current: u64,
+    /// At most so far; see [`json`](super::json) for what that means over several pools.
+    pub peak: u64,
+    /// Everything ever added.
+    pub allocated: u64,
+    /// Everything ever taken away.
+    pub freed: u64,
 }
 
 /// One entry per device that a pool was made on, by ordinal.
-pub(super) fn by_device(snapshot: &Snapshot) -> Vec<Device> {
+pub(crate) fn by_device(snapshot: &Snapshot) -> Vec<Device> {
     let mut devices: BTreeMap<i32, Vec<&PoolSnapshot>> = BTreeMap::new();
     for pool in &snapshot.pools {
         devices.entry(pool.device).or_default().push(pool);
@@ -84,15 +106,15 @@ impl Device {
             num_ooms: sum(|counters| counters.num_ooms),
             num_device_alloc: sum(|counters| counters.num_device_alloc),
             num_device_free: sum(|counters| counters.num_device_free),
-            backing: latest.backing,
+            backing: Cow::Borrowed(latest.backing),
             backing_reason: latest.backing_reason.clone(),
-            order,
+            order: Cow::Borrowed(order),
             hits: sum(|counters| counters.hits),
             misses: sum(|counters| counters.misses),
             fences: sum(|counters| counters.fences),
             host_syncs: sum(|counters| counters.host_syncs),
-            malloc_latency_ns: Durations::of(pools, |counters| &counters.malloc_latency),
-            free_latency_ns: Durations::of(pools, |counters| &counters.free_latency),
+            malloc_latency_ns: quantiles(pools, |counters| &counters.malloc_latency),
+            free_latency_ns: quantiles(pools, |counters| &counters.free_latency),
         })
     }
 }
@@ -119,13 +141,10 @@ impl Amounts {
     }
 }
 
-impl Durations {
-    fn of(pools: &[&PoolSnapshot], latency: fn(&Counters) -> &Latency) -> Self {
-        let mut total = Latency::default();
-        for pool in pools {
-            total.merge(latency(&pool.counters));
-        }
-        let Quantiles { count, p50, p90, p99, max } = total.quantiles();
-        Self { count, p50, p90, p99, max }
+fn quantiles(pools: &[&PoolSnapshot], latency: fn(&Counters) -> &Latency) -> Quantiles {
+    let mut total = Latency::default();
+    for pool in pools {
+        total.merge(latency(&pool.counters));
     }
+    total.quantiles()
 }

@@ -11,6 +11,8 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use device::by_device;
+pub use device::{Amounts, Device};
 pub use document::SCHEMA;
 pub use process::ProcessFacts;
 

@@ -47,7 +47,7 @@ fn start_time(stat: &str) -> Option<f64> {
 const USER_HZ: f64 = 100.0;
 
 /// Field 22 of `proc_pid_stat(5)`. The name in field 2 may contain blanks and parentheses.
-fn start_ticks(stat: &str) -> Option<u64> {
+pub(crate) fn start_ticks(stat: &str) -> Option<u64> {
     let (_, from_field_3) = stat.rsplit_once(") ")?;
     from_field_3.split(' ').nth(22 - 3)?.parse().ok()
 }

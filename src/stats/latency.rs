@@ -28,7 +28,7 @@ pub struct LiveLatency {
 }
 
 /// What a [`Latency`] tells. Durations in nanoseconds; all zero if nothing was recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Quantiles {
     /// How many durations were recorded.
     pub count: u64,
