@@ -33,6 +33,7 @@ pub mod pools;
 pub mod ptrmap;
 pub mod replay;
 pub mod report;
+pub mod request;
 pub mod stats;
 mod sync;
 pub mod trace;

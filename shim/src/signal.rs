@@ -11,12 +11,16 @@
 //!    on (`poll`, `select` and sleeps end with `EINTR` on Linux whatever the flags). `SA_ONSTACK`,
 //!    unless the program's own handler is without: threads with small stacks have provided for it.
 //!    `SA_SIGINFO`: the program's handler may want what comes with it.
-//! 4. A request is never lost: it stays counted until [`requests`] differs from what was served,
+//! 4. A request that carries the [mark](cupool::request) of another process's cupool is not passed
+//!    on to the program.
+//! 5. A request is never lost: it stays counted until [`requests`] differs from what was served,
 //!    also from before the process used CUDA. Those that come while one is served become one.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+use cupool::request::MARK;
 
 use crate::{disposition, futex};
 
@@ -38,8 +42,16 @@ extern "C-unwind" fn handle(number: c_int, info: *mut libc::siginfo_t, context: 
     look();
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
-    // SAFETY: these are the arguments of this handler.
-    unsafe { disposition::pass_on(number, info, context) };
+    // SAFETY: the kernel has filled what the pointer is to, for a handler with `SA_SIGINFO`.
+    if !unsafe { is_marked(&*info) } {
+        // SAFETY: these are the arguments of this handler.
+        unsafe { disposition::pass_on(number, info, context) };
+    }
+}
+
+fn is_marked(info: &libc::siginfo_t) -> bool {
+    // SAFETY: what `sigqueue` has sent comes with a value.
+    info.si_code == libc::SI_QUEUE && unsafe { info.si_value() }.sival_ptr.addr() == MARK
 }
 
 /// The handler, as `sigaction` takes it.
