@@ -5,6 +5,7 @@
 use std::arch::naked_asm;
 use std::ffi::{c_char, c_int, c_void};
 
+use super::{SPARE_BYTES, SPARES};
 use crate::{cudart, dlsym, linker, thunk};
 
 /// The integer arguments of a call, as the thunks save them: rdi, rsi, rdx, rcx, r8, r9.
@@ -196,14 +197,9 @@ macro_rules! export_thunks {
 }
 pub(crate) use export_thunks;
 
-/// How many spare thunks there are.
-pub const SPARES: usize = 512;
-/// Bytes from one spare thunk to the next.
-const SPARE_BYTES: usize = 16;
-
 /// [`SPARES`] thunks, each of which leaves an address inside itself in r11.
 #[unsafe(naked)]
-unsafe extern "C" fn spares() {
+pub(crate) unsafe extern "C" fn spares() {
     naked_asm!(
         ".balign {bytes}",
         ".rept {count}",
@@ -216,21 +212,4 @@ unsafe extern "C" fn spares() {
         count = const SPARES,
         enter = sym enter,
     )
-}
-
-/// Where the spare thunks begin: `spares` itself may begin with padding.
-fn first_spare() -> usize {
-    (spares as *const () as usize).next_multiple_of(SPARE_BYTES)
-}
-
-/// The spare thunk of that index.
-pub fn spare(index: usize) -> usize {
-    debug_assert!(index < SPARES);
-    first_spare() + index * SPARE_BYTES
-}
-
-/// The index of the spare thunk that `inside` is in.
-pub fn spare_index(inside: usize) -> Option<usize> {
-    let index = inside.checked_sub(first_spare())? / SPARE_BYTES;
-    (index < SPARES).then_some(index)
 }
