@@ -24,6 +24,7 @@ mod fake;
 pub mod files;
 pub mod front;
 pub mod ipc;
+pub mod live;
 pub mod log;
 #[cfg(all(test, not(miri)))]
 mod model;

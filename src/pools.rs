@@ -330,12 +330,14 @@ impl<D: Driver> Pools<D> {
     pub fn snapshot(&self) -> Snapshot {
         let mut pools: Vec<_> = self.table.all().iter().map(|pool| pool.snapshot()).collect();
         pools.extend(self.ended.lock().iter().cloned());
+        let (flushes_before, flushes) = self.flushes.all();
         Snapshot {
             order: self.mode.mode().name(),
             order_configured: self.mode.configured().name(),
             order_reason: self.mode.reason().to_owned(),
             pools,
-            flushes: self.flushes.all(),
+            flushes,
+            flushes_before,
             retired: self.retired_why.lock().clone(),
         }
     }

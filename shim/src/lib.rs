@@ -28,6 +28,7 @@ mod ipc;
 mod libcuda;
 mod life;
 mod linker;
+mod live;
 mod lookup;
 mod notice;
 mod object;

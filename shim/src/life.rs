@@ -17,7 +17,7 @@ use crate::cancel::Uncancelled;
 use crate::driver::{RealDriver, real_driver};
 use crate::guard::Guard;
 use crate::state::{self, Made};
-use crate::{disposition, dump, ipc, notice, surroundings, worker};
+use crate::{disposition, dump, ipc, notice, signal, surroundings, worker};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -97,7 +97,7 @@ fn make() -> Made {
 fn begin() -> &'static Options {
     PROCESS.store(process::id().cast_signed(), Ordering::Relaxed);
     // Before anything that a forked child would have to know about.
-    // SAFETY: the handler only stores to two atomics.
+    // SAFETY: the handler only stores to atomics.
     unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
     // This library's own hook: a program that is written in Rust has another.
     panic::set_hook(Box::new(|panic| {
@@ -176,6 +176,7 @@ fn parse() -> (Options, Vec<cupool::config::Warning>) {
 /// happens in it. CUDA does not work in it either, and says so.
 extern "C" fn in_child() {
     state::turn_off();
+    signal::in_child();
     ipc::in_child();
 }
 

@@ -5,7 +5,7 @@
 //!
 //! 1. It counts in one atomic and makes one system call, `futex(FUTEX_WAKE)`; then the program's
 //!    own handler runs, if there is one. It takes no lock, allocates nothing, and looks at nothing
-//!    but static memory.
+//!    but static memory and the live page, which stays mapped.
 //! 2. It leaves `errno` as it was.
 //! 3. `SA_RESTART`, unless the program's own handler is without: blocking calls like `read` carry
 //!    on (`poll`, `select` and sleeps end with `EINTR` on Linux whatever the flags). `SA_ONSTACK`,
@@ -17,7 +17,8 @@
 //!    also from before the process used CUDA. Those that come while one is served become one.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
 use cupool::request::MARK;
@@ -27,18 +28,41 @@ use crate::{disposition, futex};
 /// The requests so far.
 static REQUESTS: AtomicU32 = AtomicU32::new(0);
 
-/// What the worker waits for: twice the number of reasons so far to look, plus one once it is to end.
+/// What the worker waits for while it has no live page: another value with each reason to look.
 ///
-/// Exactly 2³¹ of them between two looks of the worker would be missed.
+/// Exactly 2³² of them between two looks of the worker would be missed.
 static WORD: AtomicU32 = AtomicU32::new(0);
 
-const REASON: u32 = 2;
-const END: u32 = 1;
+/// The word that the worker waits for. One in the live page can be changed by other processes too:
+/// it tells that there may be something to do, never what.
+///
+/// Sequentially consistent, as are the things to do: who has changed the old word has noted before
+/// what the worker looks for once it waits for the new one.
+static PLACE: AtomicPtr<AtomicU32> = AtomicPtr::new((&raw const WORD).cast_mut());
+
+/// The worker is to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// The word that the worker waits for.
+fn word() -> &'static AtomicU32 {
+    // SAFETY: it points to `WORD` or to the word given to `wait_there`, both there for ever.
+    unsafe { &*PLACE.load(Ordering::SeqCst) }
+}
+
+/// The worker waits for `word` from now on. To be called by the worker.
+pub fn wait_there(word: &'static AtomicU32) {
+    PLACE.store(ptr::from_ref(word).cast_mut(), Ordering::SeqCst);
+}
+
+/// In a forked child: the live page is the parent's.
+pub fn in_child() {
+    PLACE.store((&raw const WORD).cast_mut(), Ordering::SeqCst);
+}
 
 extern "C-unwind" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: errno's address is valid as long as the thread runs.
     let errno = unsafe { *libc::__errno_location() };
-    REQUESTS.fetch_add(1, Ordering::Release);
+    REQUESTS.fetch_add(1, Ordering::SeqCst);
     look();
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
@@ -61,34 +85,33 @@ pub fn handler() -> libc::sighandler_t {
 
 /// The worker is to look at what there is to do. Async-signal-safe; may change `errno`.
 pub fn look() {
-    WORD.fetch_add(REASON, Ordering::Release);
-    futex::wake_all(&WORD);
+    let word = word();
+    word.fetch_add(1, Ordering::Release);
+    futex::wake_all_shared(word);
 }
 
 /// The requests so far: to be compared with what was served, nothing else.
 pub fn requests() -> u32 {
-    REQUESTS.load(Ordering::Acquire)
+    REQUESTS.load(Ordering::SeqCst)
 }
 
-/// The reasons so far to look, for [`wait`].
+/// What the word is now, for [`wait`]. To be read before looking at what there is to do.
 pub fn reasons() -> u32 {
-    WORD.load(Ordering::Acquire) & !END
+    word().load(Ordering::Acquire)
 }
 
 /// Whether the worker is to end.
 pub fn ending() -> bool {
-    WORD.load(Ordering::Acquire) & END != 0
+    ENDING.load(Ordering::SeqCst)
 }
 
 /// The worker is to end.
 pub fn end() {
-    WORD.fetch_or(END, Ordering::Release);
-    futex::wake_all(&WORD);
+    ENDING.store(true, Ordering::SeqCst);
+    look();
 }
 
-/// Waits until there is a reason to look that is not in `seen`, the end has come, or `timeout` is
-/// over.
+/// Waits until the word is no longer `seen`, or `timeout` is over.
 pub fn wait(seen: u32, timeout: Option<Duration>) {
-    // The word is `seen` exactly while there is neither.
-    futex::wait(&WORD, seen, timeout);
+    futex::wait_shared(word(), seen, timeout);
 }

@@ -1,5 +1,5 @@
-//! The one thread of cupool. It serves the signal, and writes the stats file and the trace in
-//! intervals and at exit.
+//! The one thread of cupool. It serves the signal and requests by the live page, keeps that page, and
+//! writes the stats file and the trace in intervals and at exit.
 //!
 //! It exists from the first use of CUDA until exit, is called `cupool`, and handles no signal.
 
@@ -14,6 +14,7 @@ use cupool::pools::Pools;
 use cupool::stats::FlushReason;
 
 use crate::driver::RealDriver;
+use crate::live::{self, Live};
 use crate::{dump, futex, notice, signal, state};
 
 /// How often the trace is written, where there is one: a killed program loses as much.
@@ -28,10 +29,11 @@ static STATE: AtomicU32 = AtomicU32::new(NEVER);
 
 /// Starts the thread. The error is the operating system's, when there can be no further thread.
 pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io::Result<()> {
+    let plan = live::Plan::new(options);
     STATE.store(RUNS, Ordering::Relaxed);
     let started = with_signals_blocked(|| {
         thread::Builder::new().name("cupool".into()).spawn(move || {
-            work(pools, options.interval);
+            work(pools, options.interval, Live::begin(plan));
             STATE.store(ENDED, Ordering::Release);
             futex::wake_all(&STATE);
         })
@@ -61,21 +63,31 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
-fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
+fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>, mut live: Live) {
     let mut served = 0;
     let mut next = after(interval);
     let trace_period = pools.records().then_some(TRACE_PERIOD);
     let mut next_piece = after(trace_period);
     let mut rest = Rest::default();
-    while !signal::ending() {
-        // Read before serving: what comes meanwhile is served in the next round.
+    loop {
+        // Read before looking: what comes meanwhile is served in the next round.
         let reasons = signal::reasons();
+        if signal::ending() {
+            break;
+        }
         let requests = signal::requests();
         if requests != served {
             served = requests;
             guarded(|| {
                 pools.flush(FlushReason::Signal);
                 dump::write_unasked(pools, "signal");
+                write_trace(pools);
+                live.publish(pools);
+            });
+        } else if let Some(asked) = live.asked() {
+            guarded(|| {
+                live.serve(pools, asked);
+                dump::write_unasked(pools, "request");
                 write_trace(pools);
             });
         } else if next.is_some_and(|due| due <= Instant::now()) {
@@ -86,14 +98,17 @@ fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>) {
             guarded(|| write_trace(pools));
         } else if rest.due(pools) {
             guarded(|| rest.give_back(pools));
+        } else if live.next().is_some_and(|due| due <= Instant::now()) {
+            guarded(|| live.publish(pools));
         } else {
-            let next = next.into_iter().chain(next_piece).chain(rest.next).min();
+            let next = next.into_iter().chain(next_piece).chain(rest.next).chain(live.next()).min();
             signal::wait(reasons, next.map(|due| due.saturating_duration_since(Instant::now())));
         }
     }
     guarded(|| {
         dump::write_unasked(pools, "exit");
         write_trace(pools);
+        live.end();
     });
 }
 

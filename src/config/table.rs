@@ -91,6 +91,9 @@ options! {
     stats: StatsFile = "default";
     /// How often the stats file is written beside signals, requests and exit.
     interval: Option<Duration> = "none";
+    /// Whether the process has a live page, which feeds `cupool top` and `stats` and takes requests
+    /// for a flush.
+    live: bool = "true";
     /// Where every allocation and free is written down, for `cupool replay`. The file must not exist
     /// yet, and is compressed if its name ends in `.gz`; a path that ends in `/` names the directory
     /// alone.

@@ -32,6 +32,7 @@ fn nothing_set_is_the_defaults() {
         signal_early: true,
         stats: StatsFile::Default,
         interval: None,
+        live: true,
         trace: TraceFile::Off,
         log: None,
         log_file: LogFile::Stderr,
@@ -48,7 +49,7 @@ fn nothing_set_is_the_defaults() {
 fn every_option_can_be_set() {
     let options = good(
         "order:fence,backing:exact,max_idle:4GiB,flush_driver_pools:off,signal:RTMIN+3,signal_early:no,\
-         stats:/a/%p,interval:500ms,trace:/t.gz,log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
+         stats:/a/%p,interval:500ms,live:off,trace:/t.gz,log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
     );
     let expected = Options {
         order: Order::Fence,
@@ -59,6 +60,7 @@ fn every_option_can_be_set() {
         signal_early: false,
         stats: StatsFile::At("/a/%p".to_owned()),
         interval: Some(Duration::from_millis(500)),
+        live: false,
         trace: TraceFile::At("/t.gz".to_owned()),
         log: Some(Level::DEBUG),
         log_file: LogFile::At("/b".to_owned()),

@@ -35,7 +35,7 @@ impl FileError {
     }
 
     /// Of a system call that concerned `path`.
-    pub(super) fn system(path: &Path) -> impl FnOnce(Errno) -> Self {
+    pub(crate) fn system(path: &Path) -> impl FnOnce(Errno) -> Self {
         |errno| Self::new(path, Cause::System(errno))
     }
 

@@ -26,6 +26,7 @@ mod tests;
 pub use error::FileError;
 
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +85,12 @@ impl Target {
         Self::named(path, TRACE_NAME)
     }
 
+    /// The file `name`, which contains no patterns, in the directory of the stats files' default.
+    /// Reads the environment, as [`Target::stats`] does.
+    pub(crate) fn in_default_directory(name: String) -> Self {
+        Self { place: Place::default_from_environment(), name }
+    }
+
     /// Whether the file is one of gzip by its name.
     pub fn is_gzip(&self) -> bool {
         self.name.ends_with(".gz")
@@ -118,6 +125,29 @@ impl Target {
         let directory = self.place.open(process, sequence)?;
         replace::replace(&directory, OsStr::from_bytes(name.as_bytes()), contents)?;
         Ok(directory.path.join(name))
+    }
+
+    /// Replaces the file as [`Target::replace`] does, and gives it, open for reading and writing.
+    ///
+    /// # Errors
+    /// As [`Target::replace`].
+    pub(crate) fn make(
+        &self,
+        contents: &[u8],
+        process: &ProcessFacts,
+    ) -> Result<(PathBuf, OwnedFd), FileError> {
+        let name = pattern::expand(&self.name, process, 0);
+        let directory = self.place.open(process, 0)?;
+        let file = replace::replace(&directory, OsStr::from_bytes(name.as_bytes()), contents)?;
+        Ok((directory.path.join(name), file))
+    }
+
+    /// Deletes the file. One that cannot be deleted stays.
+    pub(crate) fn remove(&self, process: &ProcessFacts) {
+        let name = pattern::expand(&self.name, process, 0);
+        if let Ok(directory) = self.place.open(process, 0) {
+            let _ = rustix::fs::unlinkat(&directory.fd, name, rustix::fs::AtFlags::empty());
+        }
     }
 
     /// Appends `line` to the file with one `write`, so that lines of several threads and processes

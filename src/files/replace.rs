@@ -14,25 +14,29 @@ use super::error::{Cause, FileError};
 /// Only the user may read what is written: it tells of what the program does.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
-/// Writes `contents` under another name and renames it over `name`.
+/// Writes `contents` under another name and renames it over `name`. Gives the file.
 pub(super) fn replace(
     directory: &Directory,
     name: &OsStr,
     contents: &[u8],
-) -> Result<(), FileError> {
+) -> Result<OwnedFd, FileError> {
     let path = directory.file(name);
     regular_or_missing(directory, name)?;
     check_size_limit(contents.len()).map_err(|cause| FileError::new(&path, cause))?;
     write_and_rename(directory, name, contents)
 }
 
-fn write_and_rename(directory: &Directory, name: &OsStr, contents: &[u8]) -> Result<(), FileError> {
+fn write_and_rename(
+    directory: &Directory,
+    name: &OsStr,
+    contents: &[u8],
+) -> Result<OwnedFd, FileError> {
     let (temporary, file) = Temporary::make(directory)?;
     write_all(&file, contents)
         .and_then(|()| renameat(&directory.fd, &temporary.name, &directory.fd, name))
         .map_err(FileError::system(&directory.file(name)))?;
     temporary.renamed();
-    Ok(())
+    Ok(file)
 }
 
 /// Appends `line` by one write.
@@ -120,7 +124,7 @@ impl<'a> Temporary<'a> {
         const ATTEMPTS: u32 = 4;
 
         let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut result = Err(Errno::EXIST);
         let mut name = String::new();
         for _ in 0..ATTEMPTS {

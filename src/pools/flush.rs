@@ -72,8 +72,10 @@ impl History {
         rests.drain(..excess);
     }
 
-    pub(super) fn all(&self) -> Vec<FlushRecord> {
-        self.records.lock().last.iter().cloned().collect()
+    /// How many are no longer remembered, and the others, oldest first.
+    pub(super) fn all(&self) -> (u64, Vec<FlushRecord>) {
+        let records = self.records.lock();
+        (records.dropped, records.last.iter().cloned().collect())
     }
 }
 
@@ -86,7 +88,7 @@ impl<D: Driver> Pools<D> {
     }
 
     /// The same on one device, if one is named.
-    pub(super) fn flush_on(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
+    pub fn flush_on(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
         let wanted = |pool: &Pool<D>| only.is_none_or(|device| pool.device == device);
         let started = Instant::now();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

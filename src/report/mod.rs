@@ -15,6 +15,7 @@ pub(crate) use device::by_device;
 pub use device::{Amounts, Device};
 pub use document::SCHEMA;
 pub use process::ProcessFacts;
+pub(crate) use process::start_ticks;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -60,7 +61,7 @@ use document::Document;
 ///
 /// | key | meaning |
 /// |---|---|
-/// | `reason`, `time`, `duration_seconds` | `signal`, `empty_cache` or `out_of_memory`; when, and how long it took |
+/// | `reason`, `time`, `duration_seconds` | `signal`, `request`, `empty_cache` or `out_of_memory`; when, and how long it took |
 /// | `idle_bytes_before`, `idle_bytes_after` | of all pools of cupool |
 /// | `released_bytes` | given back at once |
 /// | `pending_bytes`, `released_later_bytes` | still in use by the device then, and what of it has gone since |

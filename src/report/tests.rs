@@ -16,6 +16,7 @@ fn snapshot() -> Snapshot {
             pool(1, true, counters(100, 200)),
             pool(0, true, counters(300, 700)),
         ],
+        flushes_before: 0,
         flushes: vec![FlushRecord {
             reason: FlushReason::Signal,
             time: 1_700_000_100.5,

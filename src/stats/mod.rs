@@ -184,6 +184,8 @@ pub enum FlushReason {
     Signal,
     /// An allocation found no memory.
     OutOfMemory,
+    /// `cupool flush`, or another process.
+    Request,
 }
 
 impl FlushReason {
@@ -193,6 +195,7 @@ impl FlushReason {
             Self::EmptyCache => "empty_cache",
             Self::Signal => "signal",
             Self::OutOfMemory => "out_of_memory",
+            Self::Request => "request",
         }
     }
 }
@@ -251,6 +254,8 @@ pub struct Snapshot {
     pub pools: Vec<PoolSnapshot>,
     /// The last flushes, oldest first.
     pub flushes: Vec<FlushRecord>,
+    /// How many there were before those.
+    pub flushes_before: u64,
     /// Why the pools were retired; empty while they work.
     pub retired: String,
 }

@@ -1,0 +1,135 @@
+//! The pages of this user.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::process::geteuid;
+
+use super::figures::Figures;
+use super::process::Process;
+use super::reader::{Fault, read};
+
+/// What has become of a page's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It runs.
+    Running,
+    /// It has ended without having told so.
+    Gone,
+    /// It is in another pid namespace, such as a container, where its pid means another process.
+    Elsewhere,
+}
+
+/// A page that was found.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Where.
+    pub path: PathBuf,
+    /// Whose.
+    pub process: Process,
+    /// Its last figures; `None` where there are none yet.
+    pub figures: Option<Figures>,
+    /// What has become of the process.
+    pub state: State,
+}
+
+impl Listed {
+    /// The page at `path`.
+    ///
+    /// # Errors
+    /// Those of [`read`].
+    pub fn read(path: &Path) -> Result<Self, Fault> {
+        let (process, figures) = read(path)?;
+        let state = match (process.is_in_sight(), process.is_alive()) {
+            (false, _) => State::Elsewhere,
+            (true, true) => State::Running,
+            (true, false) => State::Gone,
+        };
+        Ok(Self { path: path.to_owned(), process, figures, state })
+    }
+
+    /// Clears away the page of a process that is [gone](State::Gone). A file that cannot be deleted
+    /// stays.
+    pub fn remove(&self) {
+        if self.state == State::Gone {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// All pages of this user, by pid and start, and what was found in their place.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The pages.
+    pub pages: Vec<Listed>,
+    /// Files and directories that cannot be used.
+    pub faults: Vec<Fault>,
+}
+
+/// Where pages of this user can be: a process started by a session has a runtime directory, one
+/// started by a batch system may not.
+pub fn directories() -> Vec<PathBuf> {
+    let uid = geteuid().as_raw();
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let mut all: Vec<PathBuf> = named.filter(|path| path.is_absolute()).into_iter().collect();
+    all.push(PathBuf::from(format!("/run/user/{uid}")));
+    let mut all: Vec<_> = all.into_iter().map(|path| path.join("cupool")).collect();
+    all.push(PathBuf::from(format!("/tmp/cupool-{uid}")));
+    let mut seen = Vec::new();
+    all.retain(|path| {
+        !seen.contains(path) && {
+            seen.push(path.clone());
+            true
+        }
+    });
+    all
+}
+
+/// The pages in `directories`. One that does not exist is empty.
+pub fn list(directories: &[PathBuf]) -> Listing {
+    let mut listing = Listing::default();
+    for directory in directories {
+        let names = match names(directory) {
+            Ok(names) => names,
+            Err(fault) if fault.is_missing() => continue,
+            Err(fault) => {
+                listing.faults.push(fault);
+                continue;
+            }
+        };
+        for name in names {
+            match Listed::read(&directory.join(name)) {
+                Ok(page) => listing.pages.push(page),
+                // Its process has ended since.
+                Err(fault) if fault.is_missing() => {}
+                Err(fault) => listing.faults.push(fault),
+            }
+        }
+    }
+    listing.pages.sort_by_key(|page| (page.process.pid, page.process.start_ticks));
+    listing
+}
+
+/// The files in `directory` that are called like a page. Only a directory of this user counts, in
+/// which nobody else can write.
+fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
+    let failed = |error| Fault::system(directory, error);
+    let facts = fs::symlink_metadata(directory).map_err(failed)?;
+    if !facts.is_dir() || facts.uid() != geteuid().as_raw() || facts.mode() & 0o022 != 0 {
+        return Err(Fault::not_private(directory));
+    }
+    let entries = fs::read_dir(directory).map_err(failed)?;
+    Ok(entries.flatten().map(|entry| entry.file_name()).filter(|name| is_page(name)).collect())
+}
+
+/// What the page of a process is called.
+pub(super) fn file_name(pid: u32, start_ticks: u64) -> String {
+    format!("cupool.{pid}.{start_ticks}.live")
+}
+
+fn is_page(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("cupool.") && name.ends_with(".live")
+}

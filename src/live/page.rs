@@ -1,0 +1,118 @@
+//! A page from the side of its process.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use rustix::io::Errno;
+
+use super::cursor::Pen;
+use super::figures::Figures;
+use super::map::{MAGIC, Map, SIZE, Shared, VERSION};
+use super::process::Process;
+use super::{clock, list};
+use crate::files::{FileError, Target};
+use crate::report::ProcessFacts;
+
+/// The page of the calling process.
+pub struct Page {
+    shared: &'static Shared,
+    path: PathBuf,
+    target: Target,
+    facts: ProcessFacts,
+    published: u64,
+    /// Requests that were given out by [`Page::asked`].
+    taken: u64,
+}
+
+/// A flush that somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Goes into [`Figures::served`] when it is done.
+    pub number: u64,
+    /// On which devices, a bit for each ordinal.
+    pub devices: u64,
+}
+
+impl Asked {
+    /// All devices.
+    pub const ALL: u64 = u64::MAX;
+}
+
+impl Page {
+    /// Where the page of the calling process goes. Reads the environment, so it should be called
+    /// before the program has threads that change it.
+    pub fn place(process: &Process) -> Target {
+        Target::in_default_directory(list::file_name(process.pid, process.start_ticks))
+    }
+
+    /// Makes the page of `process` at `target`. It stays mapped as long as the process lives.
+    ///
+    /// # Errors
+    /// Those of the directory, and of a full disk: every byte of the file is written before it is
+    /// mapped, so that no later write can lack its block.
+    pub fn make(
+        target: Target,
+        facts: ProcessFacts,
+        mut process: Process,
+    ) -> Result<Self, FileError> {
+        let (path, file) = target.make(&[0; SIZE], &facts)?;
+        let failed = |error: std::io::Error| {
+            FileError::system(&path)(Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        };
+        let shared = Map::new(&file).map_err(failed)?.leak();
+        shared.version.store(VERSION, Ordering::Relaxed);
+        shared.size.store(SIZE as u64, Ordering::Relaxed);
+        process.walk(&mut Pen::new(&shared.process));
+        // Readers look at this first.
+        shared.magic.store(MAGIC, Ordering::Release);
+        Ok(Self { shared, path, target, facts, published: 0, taken: 0 })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// The futex that others wake to be looked at; it is another value then.
+    pub fn wake(&self) -> &'static AtomicU32 {
+        &self.shared.wake
+    }
+
+    /// A worker waits for [`Page::wake`] from now on, or no longer.
+    pub fn listen(&self, listening: bool) {
+        self.shared.listening.store(u32::from(listening), Ordering::Release);
+    }
+
+    /// A flush that was asked for since the last one of these.
+    pub fn asked(&mut self) -> Option<Asked> {
+        let number = self.shared.requests.load(Ordering::Acquire);
+        if number == self.taken {
+            return None;
+        }
+        self.taken = number;
+        Some(Asked { number, devices: self.shared.wanted.swap(0, Ordering::AcqRel) })
+    }
+
+    /// Whether somebody watches now.
+    pub fn is_watched(&self) -> bool {
+        self.shared.watched.load(Ordering::Relaxed) > clock()
+    }
+
+    /// Tells `figures`.
+    pub fn publish(&mut self, figures: &mut Figures) {
+        let number = self.published + 1;
+        let half: &[AtomicU64] = &self.shared.figures[(number % 2) as usize];
+        // A reader who sees one of the words below sees that the half's last publication has a
+        // successor: the stores come after that of `published`.
+        fence(Ordering::Release);
+        figures.walk(&mut Pen::new(half));
+        self.shared.published.store(number, Ordering::Release);
+        self.published = number;
+    }
+
+    /// The process ends: nobody is to find the page any more.
+    pub fn remove(&self) {
+        self.listen(false);
+        self.target.remove(&self.facts);
+    }
+}
