@@ -1,5 +1,11 @@
 //! Builds what the tests put in front of each other: `libcupool.so`, the simulated driver and
 //! runtime, and every program listed in `victims/victims.txt`.
+//!
+//! Two variables choose something else than what is built here and runs here:
+//!
+//! - `CUPOOL_TEST_PACKAGE`: an unpacked release, whose `lib/libcupool.so` and `bin/cupool` are tested.
+//! - `CUPOOL_TEST_TARGET`: a Rust target (`aarch64-unknown-linux-gnu`) for which everything is built,
+//!   with a cross compiler, and under whose emulator it runs.
 
 use std::env;
 use std::ffi::OsString;
@@ -26,6 +32,7 @@ struct Build {
     out: PathBuf,
     /// Target directory of the nested cargo: the outer one holds the lock on its own.
     preload: PathBuf,
+    cross: Option<Cross>,
     cc: OsString,
     cxx: OsString,
     ar: OsString,
@@ -37,14 +44,23 @@ impl Build {
         let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("not run by cargo")?);
         // OUT_DIR is <target>/<profile>/build/<package>/out.
         let target = out.ancestors().nth(4).ok_or("OUT_DIR is not inside a target directory")?;
-        let tool = |variable, default: &str| env::var_os(variable).unwrap_or(default.into());
+        let cross = env::var("CUPOOL_TEST_TARGET").ok().filter(|target| !target.is_empty());
+        let cross = cross.map(|target| Cross { target });
+        let tool = |variable, native: &str, tool: &str| match &cross {
+            None => env::var_os(variable).unwrap_or(native.into()),
+            Some(cross) => cross.tool(tool).into(),
+        };
         Ok(Build {
             preload: target.join("preload"),
-            cc: tool("CC", "cc"),
-            cxx: tool("CXX", "c++"),
-            ar: tool("AR", "ar"),
+            cc: tool("CC", "cc", "gcc"),
+            cxx: tool("CXX", "c++", "g++"),
+            ar: tool("AR", "ar", "ar"),
             tests,
-            out,
+            out: match &cross {
+                None => out,
+                Some(cross) => out.join(&cross.target),
+            },
+            cross,
         })
     }
 
@@ -78,12 +94,18 @@ impl Build {
         ] {
             println!("cargo:rerun-if-changed={}", self.tests.join(path).display());
         }
-        for variable in ["CC", "CXX", "AR"] {
+        for variable in ["CC", "CXX", "AR", "CUPOOL_TEST_PACKAGE", "CUPOOL_TEST_TARGET"] {
             println!("cargo:rerun-if-env-changed={variable}");
         }
-        let release = self.preload.join("release");
-        export("CUPOOL_LIBRARY", &release.join("libcupool.so"));
-        export("CUPOOL_COMMAND", &release.join("cupool"));
+        let package = env::var_os("CUPOOL_TEST_PACKAGE").filter(|package| !package.is_empty());
+        let (library, command) = match package.map(PathBuf::from) {
+            None => (self.release().join("libcupool.so"), self.release().join("cupool")),
+            Some(package) => (package.join("lib/libcupool.so"), package.join("bin/cupool")),
+        };
+        export("CUPOOL_LIBRARY", &library);
+        export("CUPOOL_COMMAND", &command);
+        let emulator = self.cross.as_ref().map(Cross::emulator).unwrap_or_default();
+        println!("cargo:rustc-env=VICTIMS_EMULATOR={emulator}");
         export("SIMCUDA_DIR", &self.sim());
         export("VICTIMS_DIR", &self.out.join("victims"));
         export("VICTIMS_SOURCE", &self.tests.join("victims"));
@@ -93,6 +115,14 @@ impl Build {
 
     fn sim(&self) -> PathBuf {
         self.out.join("sim")
+    }
+
+    /// Where the nested cargo leaves what it built.
+    fn release(&self) -> PathBuf {
+        match &self.cross {
+            None => self.preload.join("release"),
+            Some(cross) => self.preload.join(&cross.target).join("release"),
+        }
     }
 
     /// `libcupool.so`, the simulated driver and the command, as a user would build them.
@@ -110,6 +140,9 @@ impl Build {
             .args(what)
             .arg("--target-dir")
             .arg(&self.preload);
+        if let Some(cross) = &self.cross {
+            cargo.args(["--target", &cross.target]);
+        }
         for (name, _) in env::vars_os() {
             if leaks(&name.to_string_lossy()) {
                 cargo.env_remove(name);
@@ -122,7 +155,7 @@ impl Build {
     fn simulated_cuda(&self) -> Result<()> {
         let sim = self.sim();
         make_directory(&sim)?;
-        let driver = self.preload.join("release/libsimcuda.so");
+        let driver = self.release().join("libsimcuda.so");
         fs::copy(&driver, sim.join("libcuda.so.1"))
             .map_err(|error| format!("{}: {error}", driver.display()))?;
         link("libcuda.so.1", &sim.join("libcuda.so"))?;
@@ -216,6 +249,29 @@ impl Build {
             kind => return Err(format!("victims.txt: {}: unknown kind `{kind}`", victim.name)),
         };
         run(&mut compile).map_err(|error| format!("victim {}: {error}", victim.name))
+    }
+}
+
+/// Another machine than this one.
+struct Cross {
+    /// As Rust names it: ARCH-VENDOR-OS-ENV.
+    target: String,
+}
+
+impl Cross {
+    fn arch(&self) -> &str {
+        self.target.split('-').next().unwrap_or_default()
+    }
+
+    /// A tool of its GNU toolchain.
+    fn tool(&self, tool: &str) -> String {
+        format!("{}-linux-gnu-{tool}", self.arch())
+    }
+
+    /// What its programs are run by, with Debian's place for its C library.
+    fn emulator(&self) -> String {
+        let arch = self.arch();
+        format!("qemu-{arch} -L /usr/{arch}-linux-gnu")
     }
 }
 

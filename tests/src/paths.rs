@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 /// The library under test.
 pub const LIBCUPOOL: &str = env!("CUPOOL_LIBRARY");
-/// The command `cupool`; the library under test stands beside it.
+/// The command `cupool`, which finds the library under test by itself.
 pub const COMMAND: &str = env!("CUPOOL_COMMAND");
 /// Directory of the simulated `libcuda.so.1` and `libcudart.so.13`.
 pub const SIMCUDA_DIR: &str = env!("SIMCUDA_DIR");
@@ -13,6 +13,9 @@ pub const SIMCUDA_DIR: &str = env!("SIMCUDA_DIR");
 pub const VICTIMS_DIR: &str = env!("VICTIMS_DIR");
 /// Directory of the victims' sources and scripts.
 pub const VICTIMS_SOURCE: &str = env!("VICTIMS_SOURCE");
+/// What compiled programs are run by, with its arguments, where they are for another machine than
+/// this one; else empty.
+pub const EMULATOR: &str = env!("VICTIMS_EMULATOR");
 /// Whether there was a C++ compiler to build the C++ victims with.
 pub const HAVE_CXX: bool = matches!(env!("VICTIMS_HAVE_CXX").as_bytes(), b"1");
 

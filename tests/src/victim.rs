@@ -1,11 +1,14 @@
 //! How a program is started: with the simulated driver, with or without cupool in front.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::{LIBCUPOOL, Output, Running, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python};
+use crate::{
+    EMULATOR, LIBCUPOOL, Output, Running, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python,
+};
 
 /// A program to run, and what it is run with.
 #[derive(Clone)]
@@ -18,6 +21,7 @@ pub struct Victim {
     limit: Duration,
     stats: Option<String>,
     setup: Option<fn() -> std::io::Result<()>>,
+    emulated: bool,
 }
 
 impl Victim {
@@ -26,7 +30,9 @@ impl Victim {
         if name.ends_with(".py") {
             Victim::program(python()).arg(Path::new(VICTIMS_SOURCE).join(name)).named(name)
         } else {
-            Victim::program(Path::new(VICTIMS_DIR).join(name)).named(name)
+            let mut victim = Victim::program(Path::new(VICTIMS_DIR).join(name)).named(name);
+            victim.emulated = !EMULATOR.is_empty();
+            victim
         }
     }
 
@@ -42,6 +48,7 @@ impl Victim {
             limit: Duration::from_secs(30),
             stats: None,
             setup: None,
+            emulated: false,
         }
     }
 
@@ -109,9 +116,12 @@ impl Victim {
 
     fn start(&self, options: Option<&str>) -> Running {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut command = Command::new(&self.program);
+        let mut emulator = EMULATOR.split_whitespace();
+        let mut command = match emulator.next() {
+            Some(program) if self.emulated => Command::new(program),
+            _ => Command::new(&self.program),
+        };
         command
-            .args(&self.arguments)
             .current_dir(directory.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -121,9 +131,11 @@ impl Victim {
                 command.env_remove(name);
             }
         }
-        command
-            .env("LD_LIBRARY_PATH", SIMCUDA_DIR)
-            .env("VICTIM_KERNELS", Path::new(VICTIMS_SOURCE).join("kernels.simcuda"));
+        if self.emulated {
+            command.args(emulator);
+        }
+        self.set(&mut command, "LD_LIBRARY_PATH", SIMCUDA_DIR);
+        command.env("VICTIM_KERNELS", Path::new(VICTIMS_SOURCE).join("kernels.simcuda"));
         let mut preload: Vec<&Path> = self.preload.iter().map(PathBuf::as_path).collect();
         if let Some(options) = options {
             let library = Path::new(LIBCUPOOL);
@@ -138,14 +150,34 @@ impl Victim {
         }
         if !preload.is_empty() {
             let joined = preload.iter().map(|path| path.as_os_str()).collect::<Vec<_>>();
-            command.env("LD_PRELOAD", joined.join(OsStr::new(":")));
+            self.set(&mut command, "LD_PRELOAD", joined.join(OsStr::new(":")));
         }
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        for (name, value) in &self.variables {
+            self.set(&mut command, name, value);
+        }
+        if self.emulated {
+            command.arg(&self.program);
+        }
+        command.args(&self.arguments);
         let label = match options {
             Some(options) => format!("{} pooled({options})", self.name),
             None => format!("{} bare", self.name),
         };
         Running::start(label, command, self.setup, self.limit, directory)
+    }
+
+    /// Sets a variable for the program. Those of the dynamic linker are not for its emulator, which
+    /// is a program of this machine.
+    fn set(&self, command: &mut Command, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+        let (name, value) = (name.as_ref(), value.as_ref());
+        if self.emulated && name.as_bytes().starts_with(b"LD_") {
+            let mut assignment = name.to_owned();
+            assignment.push("=");
+            assignment.push(value);
+            command.arg("-E").arg(assignment);
+        } else {
+            command.env(name, value);
+        }
     }
 }
 
