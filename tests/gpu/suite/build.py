@@ -13,7 +13,8 @@ import victims
 DRIVER_DIRECTORIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvidia/lib64",
                       "/usr/local/cuda/compat")
 # Programs of one source each.
-SIMPLE = ("errors", "capture", "semantics", "pointers", "flush", "soak", "bench", "crowd")
+SIMPLE = ("errors", "capture", "semantics", "pointers", "flush", "soak", "bench", "crowd",
+          "algorithms")
 # Graphs launched from the device need relocatable device code, so the hazard
 # program is linked from objects.
 HAZARD = ("hazard", "overwrite", "read", "extended", "contexts")
@@ -68,7 +69,7 @@ def build_programs(suite, only=()):
         return False
     build = suite.build
     flags = library_flags(nvcc, build)
-    base = [nvcc, "-std=c++17", "-O2", "-arch=sm_90", "-diag-suppress", "177"]
+    base = [nvcc, "-std=c++17", "-O2", "-arch=sm_90", "--extended-lambda", "-diag-suppress", "177"]
     jobs = []
     for name in only or SIMPLE:
         jobs.append((name, base + [PROGRAMS / f"{name}.cu", "-o", build / name]

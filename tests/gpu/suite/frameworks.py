@@ -1,4 +1,4 @@
-"""PyTorch, CuPy and JAX, unmodified, with their own caching off and on."""
+"""Real programs, unmodified, with their own caching off and on."""
 
 import importlib.util
 import re
@@ -10,20 +10,46 @@ DETERMINISTIC = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 UNCACHED = DETERMINISTIC | {"PYTORCH_NO_CUDA_MEMORY_CACHING": "1"}
 JAX = {"XLA_PYTHON_CLIENT_ALLOCATOR": "platform", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
+CUDA_MALLOC_ASYNC = DETERMINISTIC | {
+    name: "backend:cudaMallocAsync" for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")}
+JAX_BFC = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+
 # Name, package, script and arguments, environment, orderings to compare.
 CASES = (
     ("torch-uncached", "torch", ["torch_train.py"], UNCACHED, ("auto", "fence", "strict", "lazy")),
     ("torch-caching", "torch", ["torch_train.py"], DETERMINISTIC, ("auto",)),
+    ("torch-cudaMallocAsync", "torch", ["torch_train.py"], CUDA_MALLOC_ASYNC, ("auto",)),
     ("torch-varlen", "torch", ["torch_train.py", "--model", "varlen", "--steps", "20"], UNCACHED,
      ("fence", "lazy")),
+    ("torch-graphs", "torch", ["torch_graphs.py"], DETERMINISTIC, ("auto", "lazy")),
+    ("torch-compile", "torch", ["torch_compile.py"], UNCACHED, ("auto",)),
+    ("torch-loader", "torch", ["torch_loader.py"], UNCACHED, ("auto", "lazy")),
+    ("torch-libraries", "torch", ["torch_math.py"], UNCACHED, ("auto", "lazy")),
+    ("torch-generate", "transformers", ["torch_generate.py"], UNCACHED, ("auto", "lazy")),
+    ("torch-nccl", "torch", ["torch_nccl.py"], UNCACHED, ("auto",)),
+    ("torch-share", "torch", ["torch_share.py"], DETERMINISTIC, ("auto",)),
     ("cupy-unpooled", "cupy", ["cupy_chain.py"], {}, ("auto", "fence", "lazy")),
     ("cupy-transfers", "cupy", ["cupy_chain.py", "--transfers"], {}, ("auto", "lazy")),
+    ("cupy-libraries", "cupy", ["cupy_math.py"], {}, ("auto",)),
+    ("cupy-libraries-unpooled", "cupy", ["cupy_math.py"], {"CUPY_POOL": "0"}, ("auto", "lazy")),
     ("jax-platform", "jax", ["jax_platform.py"], JAX, ("auto", "lazy")),
+    ("jax-bfc", "jax", ["jax_train.py"], JAX_BFC, ("auto",)),
+    ("numba", "numba", ["numba_stencil.py"], {}, ("auto", "lazy")),
+    ("cuda-python", "cuda.bindings", ["cuda_python.py"], {}, ("auto", "lazy")),
+    ("thrust-cub", None, ["algorithms"], {}, ("auto", "strict", "lazy")),
 )
 # The cases of `--quick`, in one ordering each.
-QUICK = ("torch-uncached", "cupy-unpooled")
-# JAX's platform allocator goes through virtual memory management, past the pool.
-NOT_SERVED = ("jax-platform",)
+QUICK = ("torch-uncached", "cupy-unpooled", "thrust-cub")
+# JAX allocates by virtual memory management or the stream-ordered allocator, past the pool.
+NOT_SERVED = ("jax-platform", "jax-bfc")
+
+
+def present(package):
+    """Whether this machine has the Python package that a case needs, if it needs one."""
+    try:
+        return package is None or importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def python(script, *arguments):
@@ -31,22 +57,23 @@ def python(script, *arguments):
 
 
 def frameworks(suite):
-    """Each workload prints the same bare and pooled: numbers to the bit, but for JAX."""
+    """Each workload prints the same bare and pooled, numbers to the bit."""
     runs = []
     for name, package, command, environment, modes in CASES:
         if suite.quick and name not in QUICK:
             continue
-        if importlib.util.find_spec(package) is None:
+        if not present(package):
             suite.note(f"frameworks/{name}: no {package} here")
             continue
         modes = modes[:1] if suite.quick else modes
+        command = [suite.build / command[0]] if package is None else python(*command)
         runs += [(name, command, environment, mode) for mode in (BARE,) + modes]
 
     def run(item):
         name, command, environment, mode = item
-        return suite.run(name, python(*command), mode, 150, environment)
+        return suite.run(name, command, mode, 150, environment)
 
-    results = {(run.name, run.mode): run for run in suite.each(runs, run, 6)}
+    results = {(run.name, run.mode): run for run in suite.each(runs, run, 8)}
     for (name, mode), result in results.items():
         problem = result.problem()
         if name in NOT_SERVED and result.status == 0:
@@ -59,7 +86,7 @@ def frameworks(suite):
                     problem is None and result.output == native.output,
                     problem or f"native `{last_line(native.output)}`, "
                     f"pooled `{last_line(result.output)}`")
-    if importlib.util.find_spec("torch") is not None:
+    if present("torch"):
         flush_by_signal(suite)
 
 

@@ -55,7 +55,7 @@ def arguments(description):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--quick", action="store_true", help="a subset, in under two minutes")
     parser.add_argument("--only", default="", metavar="PATTERN",
-                        help="only groups whose name contains this")
+                        help="only groups whose name contains this, or one of several separated by commas")
     parser.add_argument("--lib", metavar="PATH", help="the libcupool.so to preload")
     return parser.parse_args()
 

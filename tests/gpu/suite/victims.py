@@ -34,7 +34,11 @@ PRELOADED = {
     "primary_kept": "retain.so",
 }
 # Arguments to run a victim with besides none.
-VARIANTS = {"dlopen": (("dlvsym",),), "share": (("handle",),)}
+VARIANTS = {
+    "dlopen": (("dlvsym",),),
+    "share": (("handle",),),
+    "ipc_share": (("reuse",), ("pieces",), ("twice",), ("killed",), ("left",), ("contexts",)),
+}
 # Only `strict` reports a device fault at the free, as native does.
 STRICT = ("fault",)
 # These print what fails natively inside a capture and may succeed pooled (the
@@ -62,8 +66,6 @@ POOLED_OUTPUT = {
     "full_disk": "dumps fail, 3 counted\nthen one succeeds, 3 counted\n",
     "flush.py": "left to release: 0\n",
 }
-# These open legacy IPC handles of blocks, which only native blocks have.
-NATIVE_BLOCKS = ("sign_ipc",)
 # Natively these may die at exit, where the driver is torn down under running threads.
 MAY_CRASH = ("exit_running",)
 # What a quick run is content with: the ways in, the order, the errors.
@@ -165,8 +167,6 @@ def compare(suite, victim, arguments):
     for mode in ("auto",) if suite.quick else ("auto", "strict"):
         if mode != "strict" and victim.name in STRICT:
             continue
-        if victim.name in NATIVE_BLOCKS:
-            mode += ",backing:exact"
         pooled = suite.run(name, command, mode, 60, environment)
         problem = pooled.problem()
         if victim.name in PAST_THE_POOL and pooled.status == 0:

@@ -51,7 +51,7 @@ if options.time:
     print(f"chain {timed():.3f} us")
 else:
     for number in range(options.rounds):
-        result = chain()
+        result = cupy.asarray(chain())
         # Sorting, scanning and transforming allocate sizes of their own.
         piece = cupy.sort(result[: 1000 * (number + 1)])
         # Of whole numbers: a parallel scan of floats need not add in the same order each time.
