@@ -13,8 +13,10 @@ pub struct Policy {
     /// The size of a large fresh handle in bytes. Only wholly free handles can move or be given back, so
     /// large blocks are made of several; a small block has a handle of its own size.
     pub largest: u64,
-    /// But no more than so many handles are made for one block: with thousands of them a block as
-    /// large as the device would take seconds where other processes keep the driver busy.
+    /// But no more than so many handles are made for one block: what lies in a handle together with
+    /// the next block cannot be given back, and a handle costs some 80 µs, in all. On an H200 with four
+    /// neighbours that kept the driver busy 120 GiB took 0.5 s so (0.26 s natively, 0.18 s with 256
+    /// handles), and 0.08 to 0.16 s alone (0.1 s natively).
     pub pieces: u32,
     /// Fresh memory that extends nothing and fits in no hole is put where so many times its size of
     /// addresses stay free below it, so that what is there can grow in place later. Addresses cost
@@ -27,5 +29,5 @@ pub struct Policy {
 impl Policy {
     /// The one and only default.
     pub const DEFAULT: Self =
-        Self { slack: 64, largest: 64 << 20, pieces: 256, room: 5, places: 64 };
+        Self { slack: 64, largest: 64 << 20, pieces: 4096, room: 5, places: 64 };
 }

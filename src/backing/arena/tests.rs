@@ -301,13 +301,13 @@ fn memory_between_live_blocks_goes_too() {
 }
 
 #[test]
-fn a_huge_block_is_made_of_few_handles() {
+fn a_huge_block_is_made_of_so_many_handles_at_most() {
     let driver = FakeDriver::new(1 << 40).with_vmm();
     let vmm = Vmm { granularity: PAGE, shareable: true, rdma: false };
     let arena = Arena::reserve(&driver, Device(0), vmm, 1 << 40).unwrap();
     let progress = Progress { ordered: Stamp(0), quiesced: Stamp(0) };
     let backing: &dyn Backing<FakeDriver> = &arena;
-    backing.grow(&driver, 100 << 30, progress).unwrap();
+    backing.grow(&driver, 400 << 30, progress).unwrap();
     assert_eq!(driver.count("create_memory"), Policy::DEFAULT.pieces as usize);
     backing.grow(&driver, 256 << 20, progress).unwrap();
     assert_eq!(driver.count("create_memory"), Policy::DEFAULT.pieces as usize + 4, "64 MiB each");
