@@ -8,7 +8,7 @@ import time
 
 import build
 import main
-from frameworks import python
+from frameworks import PROGRAMS, present, python
 import tables
 import torch_tables
 from harness import BARE, ORDERED
@@ -17,7 +17,7 @@ from samples import Samples
 # A part starts no process after so many seconds, so that a slow machine ends with
 # fewer rounds and not with none: in all, and with --quick.
 BUDGET_S = {"calls": (115, 45), "flat": (25, 10), "torch": (160, 50), "cost": (45, 15),
-            "cupy": (75, 15)}
+            "cupy": (75, 15), "programs": (170, 60)}
 CACHED = {}
 # Either name, for older and newer versions.
 EXPANDABLE = {name: "expandable_segments:True"
@@ -125,6 +125,16 @@ class Bench:
                 self.measure("cupy native", command, BARE, {})
                 self.measure("cupy-transfers native", command + ["--transfers"], BARE, {})
 
+    def programs(self):
+        """What real programs gain without being told of cupool: a step, bare and pooled."""
+        self.begin("programs")
+        for name, package, command, environment in PROGRAMS:
+            if not present(package):
+                continue
+            command = [self.suite.build / command[0]] if package is None else python(*command)
+            for mode in (BARE, "auto"):
+                self.measure(f"{name} {mode}", command + ["--time"], mode, environment)
+
     def write_json(self):
         path = self.suite.logs / "bench.json"
         path.write_text(json.dumps({
@@ -138,13 +148,13 @@ class Bench:
 def run():
     options = main.arguments("Measures bare and pooled alternately.")
     suite = main.new_suite(options, "bench")
-    if not build.build_programs(suite, only=("bench", "crowd")):
+    if not build.build_programs(suite, only=("bench", "crowd", "algorithms")):
         sys.exit(1)
     bench = Bench(suite)
     # The part that `--only` selects by, the package it needs, and what it is.
     parts = (("calls", None, bench.calls), ("flat", None, bench.flat),
              ("torch", "torch", bench.torch), ("cost", "torch", bench.cost_of_flushes),
-             ("cupy", "cupy", bench.cupy))
+             ("cupy", "cupy", bench.cupy), ("programs", None, bench.programs))
     for part, package, measure in parts:
         if suite.wanted(part) and (package is None or importlib.util.find_spec(package)):
             started = time.monotonic()
@@ -152,6 +162,7 @@ def run():
             suite.log(f"{part}: {time.monotonic() - started:.0f} s")
     print(f"\nMedians of up to {bench.rounds} alternating runs; pairs in µs.")
     for table in (tables.pairs, tables.threads, tables.flat, tables.work, torch_tables.training,
+                  lambda samples: tables.programs(samples, [name for name, *_ in PROGRAMS]),
                   lambda samples: tables.targets(samples) + torch_tables.targets(samples)):
         rows = table(bench.samples)
         if len(rows) > 1:

@@ -38,6 +38,11 @@ CASES = (
     ("cuda-python", "cuda.bindings", ["cuda_python.py"], {}, ("auto", "lazy")),
     ("thrust-cub", None, ["algorithms"], {}, ("auto", "strict", "lazy")),
 )
+# The same as a benchmark, for those that measure a step: bare and in `auto`.
+PROGRAMS = tuple(
+    (name, package, command, environment)
+    for name, package, command, environment, _ in CASES
+    if command[0] not in ("torch_train.py", "torch_share.py", "cupy_chain.py", "jax_platform.py"))
 # The cases of `--quick`, in one ordering each.
 QUICK = ("torch-uncached", "cupy-unpooled", "thrust-cub")
 # JAX allocates by virtual memory management or the stream-ordered allocator, past the pool.

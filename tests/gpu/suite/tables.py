@@ -97,6 +97,17 @@ def work(samples):
     return rows
 
 
+def programs(samples, names):
+    """A step of real programs, bare and in `auto`, in milliseconds."""
+    rows = [["program", "bare, ms", "pooled, ms", "bare / pooled"]]
+    for name in names:
+        bare = samples.median(f"{name} {BARE}", "step")
+        pooled = samples.median(f"{name} auto", "step")
+        if bare and pooled:
+            rows.append([name, shown(bare), shown(pooled), f"{bare / pooled:.2f}"])
+    return rows
+
+
 def targets(samples):
     """Each target with the worst figure measured for it."""
     get = samples.median

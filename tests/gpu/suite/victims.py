@@ -71,6 +71,11 @@ MAY_CRASH = ("exit_running",)
 # What a quick run is content with: the ways in, the order, the errors.
 QUICK = ("runtime_static", "runtime_shared", "driver", "get_proc_address", "threads", "unsuffixed",
          "between_driver", "reuse", "order_streams", "errors_driver", "capture", "signs")
+# These look at how much memory the device has free, or take all of it.
+ALONE = ("capture_reset", "driver_pools", "flush", "flush.py", "oom", "oom_others", "oom_vmm",
+         "primary_kept", "sizes_itself")
+# So many of the others run at the same time.
+AT_ONCE = 4
 # These are about the process alone and are tested where there is no GPU.
 NEED_NO_GPU = ("idle", "setuid")
 
@@ -139,10 +144,8 @@ def victims(suite):
         for arguments in ((),) + VARIANTS.get(victim.name, ()):
             compare(suite, victim, arguments)
 
-    # One after the other: several look at how much memory the device has free, and making contexts at
-    # the same time takes the driver longer than making them in turn (seen: 3 s each for three, half a
-    # second for one).
-    suite.each(chosen, run, 1)
+    suite.each([victim for victim in chosen if victim.name in ALONE], run, 1)
+    suite.each([victim for victim in chosen if victim.name not in ALONE], run, AT_ONCE)
     suite.each(signals.CASES, lambda case: signals.run_case(suite, case), 3)
 
 
