@@ -17,7 +17,7 @@ use crate::cancel::Uncancelled;
 use crate::driver::{RealDriver, real_driver};
 use crate::guard::Guard;
 use crate::state::{self, Made};
-use crate::{disposition, dump, ipc, notice, signal, surroundings, worker};
+use crate::{disposition, dump, frameworks, ipc, notice, signal, surroundings, worker, wrapped};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
@@ -34,6 +34,7 @@ static LOAD: extern "C" fn() = {
     extern "C" fn load() {
         if must_stay_inert() {
             state::turn_off();
+            wrapped::unblock();
             return;
         }
         notice::begin();
@@ -50,6 +51,7 @@ static LOAD: extern "C" fn() = {
                 disposition::install(number);
             }
         });
+        wrapped::unblock();
     }
     load
 };
@@ -177,6 +179,7 @@ fn parse() -> (Options, Vec<cupool::config::Warning>) {
 extern "C" fn in_child() {
     state::turn_off();
     signal::in_child();
+    frameworks::in_child();
     ipc::in_child();
 }
 

@@ -1,46 +1,81 @@
-//! The subcommands, one file each.
+//! The subcommands, one file or folder each.
 //!
-//! Exit status: 0, 1 for a failure, 2 for a call that cannot be understood; `record` has those of
-//! a wrapper. What fails is told in one line on standard error, with what to do about it.
+//! Exit status: 0; 1 if nothing was found; 2 for an error or a call that cannot be understood.
+//! `run` and `record` have those of a wrapper. What fails is told in one line on standard error, with
+//! what to do about it.
 
+mod ask;
+mod check;
+mod flush;
+mod generate;
+mod gpus;
+mod mask;
 mod preload;
+mod processes;
 mod record;
 mod replay;
+mod run;
+mod stats;
+mod top;
+mod units;
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 /// A caching pool in front of an unmodified CUDA program.
 #[derive(Parser)]
-#[command(name = "cupool", version, arg_required_else_help = true)]
+#[command(name = "cupool", version, arg_required_else_help = true, after_help = HELP)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const HELP: &str = "\
+Examples:
+  cupool check python3           would it work here?
+  cupool run -- python train.py  run a program under cupool
+  cupool top                     watch all that run
+  cupool flush --all             have them give their idle memory back";
+
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Arguments),
+    Top(top::Arguments),
+    Stats(stats::Arguments),
+    Flush(flush::Arguments),
+    Check(check::Arguments),
     Record(record::Arguments),
     Replay(replay::Arguments),
+    #[command(hide = true)]
+    Generate(generate::Arguments),
 }
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Top(arguments) => top::run(&arguments),
+        Command::Stats(arguments) => stats::run(&arguments),
+        Command::Flush(arguments) => flush::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
     }
 }
 
-/// A mistake in the call.
-const USAGE: u8 = 2;
+/// Nothing was found.
+const NOTHING: u8 = 1;
+/// Something failed, or the call is a mistake.
+const FAILURE: u8 = 2;
 
 /// Tells what went wrong.
 fn complain(message: &dyn Display) {
-    eprintln!("cupool: {message}");
+    // Whoever has closed standard error does not want to know.
+    let _ = writeln!(io::stderr(), "cupool: {message}");
 }
 
 /// The outcome of writing to standard output: a reader that has seen enough is no failure.

@@ -58,14 +58,28 @@ fn beside_this_command() -> Option<PathBuf> {
     places.into_iter().find_map(|place| place.canonicalize().ok())
 }
 
-/// Runs `program` with `library` in front and `conf` added to its options. Comes back only if that
-/// fails.
-pub fn exec(program: &[OsString], library: &Path, conf: &OsStr) -> ExitCode {
+/// The options that the program gets: those in the environment, then `more`.
+pub fn conf(more: &OsStr) -> OsString {
+    joined(env::var_os("CUPOOL_CONF"), ",", more)
+}
+
+/// Runs `program` with `library` in front, `conf` added to its options, and these variables. Comes
+/// back only if that fails.
+pub fn exec(
+    program: &[OsString],
+    library: &Path,
+    conf: &OsStr,
+    variables: &[(&str, String)],
+) -> ExitCode {
     let [name, arguments @ ..] = program else { return ExitCode::from(FAILED) };
     let mut command = Command::new(name);
     command.args(arguments);
     command.env("LD_PRELOAD", preload(library, env::var_os("LD_PRELOAD")));
-    command.env("CUPOOL_CONF", joined(env::var_os("CUPOOL_CONF"), ",", conf));
+    let conf = self::conf(conf);
+    if !conf.is_empty() {
+        command.env("CUPOOL_CONF", conf);
+    }
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let error = command.exec();
     complain(&format_args!("{}: {error}", name.to_string_lossy().escape_debug()));
     match error.kind() {
@@ -91,6 +105,7 @@ fn preload(library: &Path, present: Option<OsString>) -> OsString {
 
 fn joined(before: Option<OsString>, separator: &str, more: &OsStr) -> OsString {
     match before {
+        Some(text) if more.is_empty() => text,
         Some(mut text) if !text.is_empty() => {
             text.push(separator);
             text.push(more);
@@ -117,5 +132,6 @@ mod tests {
         assert_eq!(joined(None, ",", OsStr::new("k:v")), "k:v");
         assert_eq!(joined(Some("".into()), ",", OsStr::new("k:v")), "k:v");
         assert_eq!(joined(Some("a:b".into()), ",", OsStr::new("k:v")), "a:b,k:v");
+        assert_eq!(joined(Some("a:b".into()), ",", OsStr::new("")), "a:b");
     }
 }

@@ -55,7 +55,7 @@ Examples:
 /// See [`Arguments`].
 pub fn run(arguments: &Arguments) -> ExitCode {
     match prepare(arguments) {
-        Ok((library, conf)) => preload::exec(&arguments.program, &library, conf.as_ref()),
+        Ok((library, conf)) => preload::exec(&arguments.program, &library, conf.as_ref(), &[]),
         Err(message) => {
             complain(&message);
             ExitCode::from(preload::FAILED)

@@ -10,7 +10,7 @@ use cupool::config::Options;
 use cupool::replay::{Settings, play, table};
 use cupool::trace::Trace;
 
-use super::{USAGE, complain, written};
+use super::{FAILURE, complain, written};
 
 /// Show what cupool would do for a program, from a trace of its allocations
 ///
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(options) => options,
         Err(message) => {
             complain(&message);
-            return ExitCode::from(USAGE);
+            return ExitCode::from(FAILURE);
         }
     };
     let settings = Settings { options, lag: arguments.lag, audit: arguments.audit };
