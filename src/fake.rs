@@ -55,6 +55,8 @@ struct Inside {
     capturing: Vec<Stream>,
     invalidated: bool,
     relaxed: u32,
+    /// The device finishes everything once it was asked for events so many times more.
+    asks: Option<usize>,
     /// What the next call of a name returns instead of success.
     faults: Vec<(&'static str, DriverError)>,
     /// The same for a later call.
@@ -155,6 +157,11 @@ impl FakeDriver {
     pub(crate) fn finish(&self) {
         let mut inside = self.inside.lock();
         inside.reached = inside.submitted;
+    }
+
+    /// The device finishes everything when it is asked for an event the next but `after` times.
+    pub(crate) fn finish_when_asked(&self, after: usize) {
+        self.inside.lock().asks = Some(after);
     }
 
     pub(crate) fn start_capture(&self, stream: Stream) -> i32 {
@@ -450,6 +457,13 @@ impl Driver for FakeDriver {
     fn event_done(&self, event: Event) -> Result<bool, DriverError> {
         let mut inside = self.call("event_done")?;
         Self::outside_capture(&mut inside, true)?;
+        inside.asks = match inside.asks {
+            Some(0) => {
+                inside.reached = inside.submitted;
+                None
+            }
+            asks => asks.map(|asks| asks - 1),
+        };
         Ok(inside.events[&event.0] <= inside.reached)
     }
 

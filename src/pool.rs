@@ -232,9 +232,8 @@ impl<D: Driver> Pool<D> {
         self.collect(driver);
         self.drain();
         let Ok(_current) = Current::enter(driver, self.context) else {
-            let bytes = self.backing.idle();
-            let kept = vec![Kept { bytes, why: "its context cannot be entered" }];
-            return Trimmed { kept, ..Trimmed::default() };
+            let kept = Kept::unless_nothing(self.idle(), "its context cannot be entered");
+            return Trimmed { kept: kept.into_iter().collect(), ..Trimmed::default() };
         };
         let released = if self.backing.aside() > keep { self.release_deferred(driver) } else { 0 };
         let mut trimmed = self.backing.trim(driver, keep, self.quiesced(driver));

@@ -71,6 +71,7 @@ struct cupool_stats {
     uint64_t fences;          /* context fences placed */
     uint64_t host_syncs;      /* times the host waited for the device on the pools' account */
     uint64_t dump_failures;   /* stats files that could not be written */
+    uint64_t num_device_move; /* times idle memory was mapped elsewhere instead of reserving more */
 };
 
 /*
@@ -92,9 +93,9 @@ const char *cupool_version(void);
 
 /* The size that libcupool.so is compiled to; it checks each field's place as well. */
 #if defined(__cplusplus) && __cplusplus >= 201103L
-static_assert(sizeof(struct cupool_stats) == 23 * sizeof(uint64_t), "no padding");
+static_assert(sizeof(struct cupool_stats) == 24 * sizeof(uint64_t), "no padding");
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
-_Static_assert(sizeof(struct cupool_stats) == 23 * sizeof(uint64_t), "no padding");
+_Static_assert(sizeof(struct cupool_stats) == 24 * sizeof(uint64_t), "no padding");
 #endif
 
 #endif /* CUPOOL_H */

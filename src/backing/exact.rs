@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::sizes::largest_fit;
-use super::{Backing, Block, Progress, Token, Trimmed};
+use super::{Backing, Block, MOVING, Progress, REFUSED, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
@@ -58,6 +58,9 @@ struct Books {
     aside: u64,
     /// Bytes that the driver is about to take back.
     leaving: u64,
+    /// Bytes that it has refused to take back. It is not asked again: it may have freed them all the
+    /// same, and have handed the address out to somebody else since.
+    refused: u64,
     counters: Counters,
 }
 
@@ -271,7 +274,6 @@ impl<D: Driver> Backing<D> for Exact {
 
     fn trim(&self, driver: &D, keep: u64, _quiesced: Stamp) -> Trimmed {
         let mut trimmed = Trimmed::default();
-        let mut refused = 0;
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
         let mut to_go = self.books.lock().idle.saturating_sub(keep);
         while to_go > 0 {
@@ -300,12 +302,12 @@ impl<D: Driver> Backing<D> for Exact {
                     trimmed.released += record.bytes;
                 }
                 // The context is broken or gone; the record stays in `Leaving`, where nobody finds it.
-                Err(_) => refused += record.bytes,
+                Err(_) => books.refused += record.bytes,
             }
         }
-        if refused > 0 {
-            trimmed.kept.push(Kept { bytes: refused, why: "the driver refused to take it back" });
-        }
+        let Books { refused, leaving, .. } = *self.books.lock();
+        trimmed.kept.extend(Kept::unless_nothing(refused, REFUSED));
+        trimmed.kept.extend(Kept::unless_nothing(leaving, MOVING));
         trimmed
     }
 
@@ -367,6 +369,11 @@ impl<D: Driver> Backing<D> for Exact {
     }
 
     fn idle(&self) -> u64 {
+        let books = self.books.lock();
+        books.idle + books.leaving + books.refused
+    }
+
+    fn returnable(&self) -> u64 {
         self.books.lock().idle
     }
 

@@ -21,6 +21,10 @@ use crate::driver::{Device, DevicePtr, Driver, DriverError, Memory};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
 
+/// Why idle memory stays where it is.
+const REFUSED: &str = "the driver refused to take it back";
+const MOVING: &str = "another thread moves it or gives it back";
+
 /// Names a block within its backing while the program holds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Token(pub u32);

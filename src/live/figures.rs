@@ -189,7 +189,7 @@ fn walk_option(flush: &mut Option<Flush>, cursor: &mut impl Cursor) {
 
 /// Words of a device.
 const DEVICE: usize =
-    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 4 + 2 * (1 + NAME) + (1 + REASON) + 1 + 4 + 2 * 5;
+    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 5 + 2 * (1 + NAME) + (1 + REASON) + 1 + 4 + 2 * 5;
 
 fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     let mut ordinal = device.device.cast_unsigned();
@@ -212,6 +212,7 @@ fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     cursor.number(&mut device.num_ooms);
     cursor.number(&mut device.num_device_alloc);
     cursor.number(&mut device.num_device_free);
+    cursor.number(&mut device.num_device_move);
     cursor.word(&mut device.backing, NAME);
     cursor.text(&mut device.backing_reason, REASON);
     cursor.word(&mut device.order, NAME);

@@ -84,6 +84,7 @@ fn figures(devices: usize) -> Figures {
         num_ooms: 82,
         num_device_alloc: 83,
         num_device_free: 84,
+        num_device_move: 89,
         backing: "arena".into(),
         backing_reason: "the default".into(),
         order: "fence".into(),

@@ -12,7 +12,7 @@ impl<D: Driver> Pool<D> {
             self.collect(driver);
         }
         if self.backing.is_native() {
-            return self.idle();
+            return self.front.idle() + self.backing.returnable() + self.backing.aside();
         }
         // What is free in front of the backing may make whole handles free there.
         self.drain();

@@ -127,9 +127,7 @@ impl<D: Driver> Pools<D> {
                 (Phase::Retired, _) => "the pool is retired",
             };
             record.idle_after += idle;
-            if idle > 0 {
-                record.kept.push(Kept { bytes: idle, why: why_not });
-            }
+            record.kept.extend(Kept::unless_nothing(idle, why_not));
         }
         record.driver_pools = self.trim_driver_pools(only);
         record.duration = started.elapsed().as_secs_f64();

@@ -7,6 +7,7 @@ mod edges;
 mod front;
 mod rest;
 mod tight;
+mod told;
 
 const MIB: u64 = 1 << 20;
 const STREAM: Stream = Stream(7);

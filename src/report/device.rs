@@ -40,6 +40,8 @@ pub struct Device {
     pub num_device_alloc: u64,
     /// Driver calls that gave memory back.
     pub num_device_free: u64,
+    /// Times that idle memory was mapped at another place instead of reserving more.
+    pub num_device_move: u64,
     /// `arena` or `exact`.
     pub backing: Cow<'static, str>,
     /// Why that backing.
@@ -106,6 +108,7 @@ impl Device {
             num_ooms: sum(|counters| counters.num_ooms),
             num_device_alloc: sum(|counters| counters.num_device_alloc),
             num_device_free: sum(|counters| counters.num_device_free),
+            num_device_move: sum(|counters| counters.num_device_move),
             backing: Cow::Borrowed(latest.backing),
             backing_reason: latest.backing_reason.clone(),
             order: Cow::Borrowed(order),

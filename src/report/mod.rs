@@ -51,6 +51,7 @@ use document::Document;
 /// | `allocated_bytes`, `reserved_bytes`, `requested_bytes`, `allocation`, `segment` | as in `torch.cuda.memory_stats`, each `{current, peak, allocated, freed}` |
 /// | `idle_bytes` | `reserved_bytes.current` − `allocated_bytes.current`: what a flush could give back |
 /// | `num_alloc_retries`, `num_ooms`, `num_device_alloc`, `num_device_free` | as in `torch.cuda.memory_stats` |
+/// | `num_device_move` | times that idle memory was mapped at another place instead of reserving more |
 /// | `backing`, `backing_reason` | where memory comes from, and why |
 /// | `order` | as above |
 /// | `hits`, `misses` | allocations served from idle memory, and from the driver |

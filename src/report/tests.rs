@@ -67,6 +67,7 @@ fn counters(left: u64, reached: u64) -> Counters {
         num_ooms: 2,
         num_device_alloc: 3,
         num_device_free: 4,
+        num_device_move: 9,
         hits: 5,
         misses: 6,
         fences: 7,

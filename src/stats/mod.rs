@@ -65,6 +65,8 @@ pub struct Counters {
     pub num_device_alloc: u64,
     /// Driver calls that gave memory back.
     pub num_device_free: u64,
+    /// Times that idle memory was mapped at another place instead of reserving more.
+    pub num_device_move: u64,
     /// Allocations served from idle memory.
     pub hits: u64,
     /// Allocations that went to the driver.
@@ -133,6 +135,7 @@ impl Counters {
         self.num_ooms += other.num_ooms;
         self.num_device_alloc += other.num_device_alloc;
         self.num_device_free += other.num_device_free;
+        self.num_device_move += other.num_device_move;
         self.hits += other.hits;
         self.misses += other.misses;
         self.fences += other.fences;
@@ -239,6 +242,13 @@ pub struct Kept {
     pub bytes: u64,
     /// Why, in a few words.
     pub why: &'static str,
+}
+
+impl Kept {
+    /// `None` if it is nothing.
+    pub fn unless_nothing(bytes: u64, why: &'static str) -> Option<Self> {
+        (bytes > 0).then_some(Self { bytes, why })
+    }
 }
 
 /// Everything at one moment.

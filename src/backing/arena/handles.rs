@@ -57,6 +57,8 @@ pub(super) struct Handles {
     whole: BTreeSet<(u32, u32)>,
     /// The same in the order in which they are given back.
     leaving: BTreeSet<Turn>,
+    /// Pages of all handles, and of those that are wholly free.
+    pages: u64,
     whole_pages: u64,
     clock: u64,
 }
@@ -79,6 +81,7 @@ impl Handles {
             self.owners.resize(range.end as usize, NONE);
         }
         self.owners[range.start as usize..range.end as usize].fill(slot);
+        self.pages += u64::from(handle.pages);
         self.enter_whole(&handle, slot);
     }
 
@@ -87,6 +90,7 @@ impl Handles {
         let handle = self.slots.get_mut(slot as usize)?.take_if(|handle| handle.used == 0)?;
         let range = handle.range();
         self.owners[range.start as usize..range.end as usize].fill(NONE);
+        self.pages -= u64::from(handle.pages);
         self.leave_whole(&handle, slot);
         self.vacant.push(slot);
         Some(handle)
@@ -188,6 +192,11 @@ impl Handles {
     /// The handle in a slot.
     pub(super) fn get(&self, slot: u32) -> Option<&Handle> {
         self.slots.get(slot as usize)?.as_ref()
+    }
+
+    /// Pages of all handles.
+    pub(super) fn pages(&self) -> u64 {
+        self.pages
     }
 
     /// Pages of the handles that are wholly free.

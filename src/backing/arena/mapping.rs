@@ -3,8 +3,9 @@
 use std::ops::Range;
 
 use super::handles::Handle;
+use super::loose::Loose;
 use super::plan::Plan;
-use crate::driver::{Device, DevicePtr, Driver, DriverError, Memory, Vmm};
+use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
 
 /// Where an arena is, and what it is made of.
 #[derive(Clone, Copy, Debug)]
@@ -21,10 +22,8 @@ pub(super) struct Failure {
     pub(super) error: DriverError,
     /// So many of the handles that were to move are gone.
     pub(super) lost: usize,
-    /// Handles that the driver would not take back.
-    pub(super) refused: Vec<(Memory, u32)>,
-    /// Where it would not unmap them.
-    pub(super) stuck: Vec<Range<u32>>,
+    /// What the driver would not take back.
+    pub(super) left: Vec<Loose>,
 }
 
 impl Mapper {
@@ -32,7 +31,8 @@ impl Mapper {
         DevicePtr(self.base.0 + u64::from(page) * self.vmm.granularity)
     }
 
-    fn bytes(&self, pages: u32) -> u64 {
+    /// So many pages in bytes.
+    pub(super) fn bytes(&self, pages: u32) -> u64 {
         u64::from(pages) * self.vmm.granularity
     }
 
@@ -67,7 +67,7 @@ impl Mapper {
         let mut fresh = Vec::with_capacity(plan.fresh.len());
         for &pages in &plan.fresh {
             match driver.create_memory(self.device, self.vmm, self.bytes(pages)) {
-                Ok(memory) => fresh.push((memory, pages)),
+                Ok(memory) => fresh.push(Loose::unmapped(memory, pages)),
                 Err(error) => return Err(self.give_up(driver, error, 0, fresh)),
             }
         }
@@ -77,19 +77,18 @@ impl Mapper {
                 let made = handles.into_iter().chain(fresh).collect();
                 return Err(self.give_up(driver, error, lost, made));
             }
-            handles.push((handle.memory, handle.pages));
+            handles.push(Loose::unmapped(handle.memory, handle.pages));
         }
         handles.append(&mut fresh);
         let mut at = plan.gap.start;
-        let mut made = Vec::with_capacity(handles.len());
         let mut result = Ok(());
-        for &(memory, pages) in &handles {
-            result = driver.map_memory(self.address(at), self.bytes(pages), memory);
+        for handle in &mut handles {
+            result = driver.map_memory(self.address(at), self.bytes(handle.pages), handle.memory);
             if result.is_err() {
                 break;
             }
-            made.push(Handle::new(memory, at, pages));
-            at += pages;
+            handle.at = Some(at);
+            at += handle.pages;
         }
         if result.is_ok() {
             let gap = self.bytes(plan.gap.end - plan.gap.start);
@@ -98,26 +97,20 @@ impl Mapper {
             result = devices.try_for_each(|device| driver.allow_access(device, at, gap));
         }
         match result {
-            Ok(()) => Ok(made),
-            Err(error) => {
-                let stays = |handle: &&Handle| self.unmap(driver, &handle.range()).is_err();
-                let stuck = made.iter().filter(stays).map(Handle::range).collect();
-                let failure = self.give_up(driver, error, plan.moved.len(), handles);
-                Err(Failure { stuck, ..failure })
-            }
+            Ok(()) => Ok(handles.iter().filter_map(Loose::mapped).collect()),
+            Err(error) => Err(self.give_up(driver, error, plan.moved.len(), handles)),
         }
     }
 
-    /// Releases what was made.
+    /// Gives back what was made.
     fn give_up<D: Driver>(
         &self,
         driver: &D,
         error: DriverError,
         lost: usize,
-        made: Vec<(Memory, u32)>,
+        made: Vec<Loose>,
     ) -> Failure {
-        let refuses = |&(memory, _): &(Memory, u32)| driver.release_memory(memory).is_err();
-        let refused = made.into_iter().filter(refuses).collect();
-        Failure { error, lost, refused, stuck: Vec::new() }
+        let left = made.into_iter().filter_map(|handle| handle.give_back(self, driver)).collect();
+        Failure { error, lost, left }
     }
 }

@@ -13,9 +13,12 @@
 //! with, moved beside free memory; fresh handles. Growing comes before moving as long as what is
 //! reserved stays near the most that the program itself has held ([`Policy`]).
 
+mod blocks;
 mod books;
 mod handles;
 mod holds;
+mod idle;
+mod loose;
 mod mapping;
 mod peers;
 mod plan;
@@ -25,13 +28,15 @@ mod space;
 
 use parking_lot::Mutex;
 
-use self::books::{Books, Life};
+use self::blocks::Life;
+use self::books::Books;
+use self::loose::Loose;
 use self::mapping::Mapper;
 pub use self::policy::Policy;
 use super::{Backing, Block, Pieces, Progress, Token, Trimmed, round_up};
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
 use crate::order::Stamp;
-use crate::stats::{Counters, Kept};
+use crate::stats::Counters;
 
 /// Addresses are reserved for so many times the device's memory: holes that are too small for what
 /// is to be mapped must not be what limits a program.
@@ -49,10 +54,6 @@ pub struct Arena {
     policy: Policy,
     books: Mutex<Books>,
 }
-
-/// Why idle memory stays where it is.
-const REFUSED: &str = "the driver refused to take it back";
-const SHARED: &str = "what it was reserved with is still in use in part";
 
 impl Arena {
     /// Reserves addresses for `device`, which has `total` bytes of memory.
@@ -98,7 +99,6 @@ impl Arena {
         let late = books.peers_beside(&peers);
         let result = match carried_out {
             Ok(made) => {
-                books.count_fresh(&plan.fresh);
                 books.counters.misses += 1;
                 Ok(books.settle(&plan, &made, bytes))
             }
@@ -114,25 +114,19 @@ impl Arena {
 }
 
 impl Arena {
-    /// Asks the driver once more for what it has refused so far.
-    fn try_again<D: Driver>(&self, driver: &D) {
-        let (stuck, refused) = {
-            let mut books = self.books.lock();
-            (books.take_stuck(), books.take_refused())
-        };
-        for range in stuck {
-            let unmapped = self.mapper.unmap(driver, &range);
-            let mut books = self.books.lock();
-            match unmapped {
-                Ok(()) => books.unstick(range),
-                Err(_) => books.stick(range),
+    /// Asks the driver once more for what it has refused so far. Gives the bytes that it has taken
+    /// back now.
+    fn try_again<D: Driver>(&self, driver: &D) -> u64 {
+        let refused = self.books.lock().take_refused();
+        let mut released = 0;
+        for refused in refused {
+            let left = refused.give_back(&self.mapper, driver);
+            if left.is_none() {
+                released += self.mapper.bytes(refused.pages);
             }
+            self.books.lock().asked_again(refused, left);
         }
-        for (memory, pages) in refused {
-            if driver.release_memory(memory).is_err() {
-                self.books.lock().refuse(memory, pages);
-            }
-        }
+        released
     }
 }
 
@@ -203,9 +197,8 @@ impl<D: Driver> Backing<D> for Arena {
     }
 
     fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed {
-        let mut trimmed = Trimmed::default();
-        let mut refused = 0;
-        self.try_again(driver);
+        let mut trimmed = Trimmed { released: self.try_again(driver), ..Trimmed::default() };
+        let mut stayed = 0;
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
         let mut to_go = {
             let mut books = self.books.lock();
@@ -223,31 +216,24 @@ impl<D: Driver> Backing<D> for Arena {
                 last = Some(turn);
                 handle
             };
-            let bytes = u64::from(handle.pages) * self.mapper.vmm.granularity;
+            let bytes = self.mapper.bytes(handle.pages);
             to_go = to_go.saturating_sub(bytes);
             if self.mapper.unmap(driver, &handle.range()).is_err() {
                 self.books.lock().stays(&handle);
-                refused += bytes;
+                stayed += bytes;
                 continue;
             }
-            let released = driver.release_memory(handle.memory).is_ok();
-            self.books.lock().sent_away(&handle, released);
-            if released {
+            let unmapped = Loose::unmapped(handle.memory, handle.pages);
+            let left = unmapped.give_back(&self.mapper, driver);
+            if left.is_none() {
                 trimmed.released += bytes;
-            } else {
-                refused += bytes;
             }
+            self.books.lock().sent_away(&handle, left);
         }
         let books = self.books.lock();
         // Nothing is left that the device is done with.
         trimmed.pending = to_go.min(books.wholly_free().saturating_sub(keep));
-        let shared = books.idle().saturating_sub(books.wholly_free());
-        drop(books);
-        for (bytes, why) in [(refused, REFUSED), (shared, SHARED)] {
-            if bytes > 0 {
-                trimmed.kept.push(Kept { bytes, why });
-            }
-        }
+        trimmed.kept = books.kept(stayed);
         trimmed
     }
 
@@ -299,16 +285,10 @@ impl<D: Driver> Backing<D> for Arena {
     fn end(&self, driver: &D) -> (Vec<DevicePtr>, Counters) {
         let empty = Books::new(self.mapper.base, 0, self.mapper.vmm.granularity);
         let mut books = std::mem::replace(&mut *self.books.lock(), empty);
-        // Mappings outlive their context. Nothing can be done about what the driver refuses.
-        for range in books.take_stuck() {
-            let _ = self.mapper.unmap(driver, &range);
-        }
-        for handle in books.handles.all() {
-            let _ = self.mapper.unmap(driver, &handle.range());
-            let _ = driver.release_memory(handle.memory);
-        }
-        for (memory, _) in books.take_refused() {
-            let _ = driver.release_memory(memory);
+        // Mappings outlive their context. Nothing can be done about what the driver refuses now.
+        let refused = books.take_refused();
+        for loose in refused.into_iter().chain(books.handles.all().map(Loose::from)) {
+            let _ = loose.give_back(&self.mapper, driver);
         }
         let _ = driver.free_addresses(self.mapper.base, self.bytes);
         let live = books.live();

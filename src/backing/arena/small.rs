@@ -34,13 +34,16 @@ pub(super) struct Small {
     space: Space,
     pages: BTreeMap<u32, Shared>,
     units_per_page: u32,
+    /// Units in use, on all pages.
+    used: u64,
 }
 
 impl Small {
     /// No shared page yet, of `pages` pages of `page_bytes` bytes.
     pub(super) fn new(pages: u32, page_bytes: u64) -> Self {
         let units_per_page = (page_bytes / GRANULE) as u32;
-        Self { space: Space::new(pages * units_per_page), pages: BTreeMap::new(), units_per_page }
+        let space = Space::new(pages * units_per_page);
+        Self { space, pages: BTreeMap::new(), units_per_page, used: 0 }
     }
 
     /// Room for `units` units, for the block `token`: where it starts, and the fence that must be
@@ -66,6 +69,7 @@ impl Small {
 
     fn occupy(&mut self, range: Range<u32>, token: u32) {
         self.space.set(range.clone(), State::Used(token), Stamp::QUIESCED);
+        self.used += u64::from(range.end - range.start);
         for (page, units) in self.by_page(range) {
             self.shared(page).used += units;
         }
@@ -78,6 +82,7 @@ impl Small {
         let state = if pinned { State::Busy } else { State::Free };
         self.space.set(span.range(at), state, stamp);
         let mut empty = Vec::new();
+        self.used -= u64::from(span.units);
         for (page, units) in self.by_page(span.range(at)) {
             let shared = self.shared(page);
             shared.used -= units;
@@ -92,6 +97,11 @@ impl Small {
             }
         }
         empty
+    }
+
+    /// Bytes of the shared pages that no block has.
+    pub(super) fn free_bytes(&self) -> u64 {
+        (self.pages.len() as u64 * u64::from(self.units_per_page) - self.used) * GRANULE
     }
 
     /// The block that a unit belongs to: its token and its start.

@@ -4,10 +4,14 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 
+use super::idle::{IN_PART, SHARED};
 use super::space::State;
 use super::*;
+use crate::backing::{MOVING, REFUSED};
 use crate::fake::FakeDriver;
+use crate::stats::Kept;
 
+mod faults;
 mod pinned;
 mod threads;
 
@@ -23,8 +27,9 @@ const CALLS: [&str; 5] =
 enum Step {
     /// Reuse or grow.
     Take(u64),
-    /// Give back the n-th live block, after setting it aside or not, behind the next fence.
-    Give(usize, bool),
+    /// Give back the n-th live block, after setting it aside or not, behind the next fence or one so
+    /// many before that: it may have been freed a while ago.
+    Give(usize, bool, u64),
     /// The next fence is placed.
     Place,
     /// The device has passed every fence so far.
@@ -38,7 +43,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let bytes = prop_oneof![1..4096u64, 4096..MIB, MIB..40 * MIB, 40 * MIB..200 * MIB];
     let step = prop_oneof![
         8 => bytes.prop_map(Step::Take),
-        6 => (any::<usize>(), any::<bool>()).prop_map(|(at, aside)| Step::Give(at, aside)),
+        6 => (any::<usize>(), any::<bool>(), 0..4u64)
+            .prop_map(|(at, aside, ago)| Step::Give(at, aside, ago)),
         3 => Just(Step::Place),
         2 => Just(Step::Pass),
         1 => (0..100 * MIB).prop_map(Step::Trim),
@@ -56,7 +62,7 @@ struct Model {
     freed: Vec<(Range<u64>, Stamp)>,
     placed: u64,
     passed: u64,
-    /// Whether the driver was made to fail: what it refused to take back is then on nobody's books.
+    /// Whether the driver was made to fail.
     faults: bool,
 }
 
@@ -102,9 +108,13 @@ impl Model {
     }
 
     fn give(&mut self, at: usize, aside: bool) {
+        self.give_late(at, aside, 0);
+    }
+
+    fn give_late(&mut self, at: usize, aside: bool, ago: u64) {
         let at = at % self.held.len();
         let (block, _) = self.held.swap_remove(at);
-        let stamp = Stamp(self.placed + 1);
+        let stamp = Stamp((self.placed + 1).saturating_sub(ago));
         if aside {
             self.backing().set_aside(block.token);
             assert!(self.backing().find(block.ptr).is_none(), "set aside is not the program's");
@@ -138,11 +148,15 @@ impl Model {
         assert_eq!(counters.requested_bytes.current, requested);
         assert_eq!(counters.reserved_bytes.current - allocated, books.idle());
         let mapped: u64 = books.handles.all().map(|handle| u64::from(handle.pages) * PAGE).sum();
-        if !self.faults {
-            assert_eq!(counters.reserved_bytes.current, self.driver.reserved());
-            assert_eq!(mapped, self.driver.accessible(), "every handle is mapped once");
-            assert_eq!(self.driver.strays(), 0);
-        }
+        assert_eq!(counters.reserved_bytes.current, self.driver.reserved(), "none is lost");
+        assert_eq!(mapped, self.driver.accessible(), "every handle is mapped once");
+        let refused = &books.refused;
+        assert!(self.faults || refused.is_empty());
+        let strays = refused.iter().filter(|left| left.at.is_none()).count();
+        assert_eq!(strays, self.driver.strays(), "what is mapped nowhere is to be released");
+        let pages: u64 = refused.iter().map(|left| u64::from(left.pages)).sum();
+        assert_eq!(books.reserved, books.handles.pages(), "nothing is under way");
+        assert_eq!(counters.reserved_bytes.current, (books.reserved + pages) * PAGE);
         coalesced(books.space());
         coalesced(books.small().space());
     }
@@ -179,7 +193,9 @@ proptest! {
                         assert!(model.faults || error == DriverError::OUT_OF_MEMORY, "{error}");
                     }
                 }
-                Step::Give(at, aside) if !model.held.is_empty() => model.give(at, aside),
+                Step::Give(at, aside, ago) if !model.held.is_empty() => {
+                    model.give_late(at, aside, ago);
+                }
                 Step::Give(..) => {}
                 Step::Place => model.placed += 1,
                 Step::Pass => model.passed = model.placed,
@@ -188,10 +204,13 @@ proptest! {
                     let before = model.driver.reserved();
                     let idle = model.backing().idle();
                     let trimmed = model.backing().trim(&model.driver, keep, quiesced);
-                    assert!(before - model.driver.reserved() >= trimmed.released);
+                    assert_eq!(before - model.driver.reserved(), trimmed.released);
+                    assert_eq!(idle - model.backing().idle(), trimmed.released);
                     let kept: u64 = trimmed.kept.iter().map(|kept| kept.bytes).sum();
                     let told = trimmed.released + trimmed.pending + kept;
                     assert!(told <= idle && idle - told <= keep, "every idle byte is told of");
+                    let moving = trimmed.kept.iter().any(|kept| kept.why == MOVING);
+                    assert!(!moving, "nobody else is at it");
                 }
                 Step::Fail(call) => {
                     model.faults = true;
@@ -219,40 +238,6 @@ proptest! {
 }
 
 #[test]
-fn what_the_driver_does_not_unmap_is_not_mapped_over() {
-    let mut model = Model::new();
-    // The handle stays where it was mapped, since access and unmapping both fail.
-    model.driver.fail_next("allow_access", DriverError::INVALID_VALUE);
-    model.driver.fail_next("unmap_memory", DriverError::INVALID_VALUE);
-    assert!(model.take(8 * MIB).is_err());
-    for _ in 0..4 {
-        model.take(8 * MIB).unwrap();
-    }
-}
-
-#[test]
-fn what_the_driver_did_not_unmap_goes_the_next_time() {
-    let mut model = Model::new();
-    model.driver.fail_next("allow_access", DriverError::INVALID_VALUE);
-    model.driver.fail_next("unmap_memory", DriverError::INVALID_VALUE);
-    assert!(model.take(8 * MIB).is_err());
-    assert_eq!(model.driver.reserved(), 8 * MIB);
-    assert_eq!(model.backing().trim(&model.driver, 0, Stamp::QUIESCED).released, 0);
-    assert_eq!(model.driver.reserved(), 0);
-
-    let block = model.take(8 * MIB).unwrap();
-    model.backing().give(block.token, Stamp::QUIESCED);
-    model.driver.fail_next("unmap_memory", DriverError::INVALID_VALUE);
-    let trimmed = model.backing().trim(&model.driver, 0, Stamp::QUIESCED);
-    let kept = Kept { bytes: 8 * MIB, why: REFUSED };
-    assert_eq!(trimmed, Trimmed { kept: vec![kept], ..Trimmed::default() });
-    assert_eq!(model.backing().reuse(8 * MIB, Stamp::QUIESCED), Some(block), "as good as before");
-    model.backing().give(block.token, Stamp::QUIESCED);
-    assert_eq!(model.backing().trim(&model.driver, 0, Stamp::QUIESCED).released, 8 * MIB);
-    assert_eq!(model.driver.reserved(), 0);
-}
-
-#[test]
 fn a_flush_says_why_anything_stays() {
     let mut model = Model::new();
     let small = [(); 2].map(|()| model.take(MIB).unwrap());
@@ -263,6 +248,26 @@ fn a_flush_says_why_anything_stays() {
     let trimmed = model.backing().trim(&model.driver, 0, Stamp::QUIESCED);
     assert_eq!((trimmed.released, trimmed.pending), (8 * MIB, 8 * MIB));
     assert_eq!(trimmed.kept, [Kept { bytes: MIB, why: SHARED }], "half a page");
+}
+
+#[test]
+fn each_reason_is_told_with_its_bytes() {
+    let mut model = Model::new();
+    let large = model.take(64 * MIB).unwrap();
+    let [first, second] = [(); 2].map(|()| model.take(512 * 1024).unwrap());
+    model.backing().give(large.token, Stamp::QUIESCED);
+    // In place: the handle of 64 MiB is in use in part now.
+    assert_eq!(model.take(20 * MIB).unwrap().ptr, large.ptr);
+    model.backing().pin(first.token);
+    model.backing().give(first.token, Stamp::QUIESCED);
+    assert!(model.driver.may_use(second.ptr, second.bytes));
+    let in_use = model.take(8 * MIB).unwrap();
+    model.backing().give(in_use.token, Stamp(1));
+    let [rest, half] = [44 * MIB, MIB + 512 * 1024];
+    let kept = vec![Kept { bytes: rest, why: IN_PART }, Kept { bytes: half, why: SHARED }];
+    let trimmed = model.backing().trim(&model.driver, 0, Stamp::QUIESCED);
+    assert_eq!(trimmed, Trimmed { released: 0, pending: 0, kept });
+    assert_eq!(model.backing().idle(), rest + half);
 }
 
 /// One handle each for blocks of so many MiB.
@@ -323,6 +328,7 @@ fn idle_handles_move_before_more_is_reserved() {
     let reserved = model.driver.reserved();
     let block = model.backing().grow(&model.driver, 190 * MIB, model.progress()).unwrap().0;
     assert_eq!(model.driver.reserved(), reserved, "three times 64 MiB hold it");
+    assert_eq!(model.arena.books.lock().counters.num_device_move, 2, "one grows in place");
     assert!(model.driver.may_use(block.ptr, block.bytes));
 }
 
@@ -349,30 +355,4 @@ fn small_blocks_share_pages_that_go_when_they_are_free() {
         model.backing().give(block.token, Stamp::QUIESCED);
     }
     assert_eq!(model.backing().trim(&model.driver, 0, Stamp::QUIESCED).released, PAGE);
-}
-
-#[test]
-fn a_fault_at_any_call_of_a_miss_leaves_everything_in_order() {
-    for call in CALLS {
-        for which in 0..4 {
-            let mut model = Model::new();
-            let all = blocks(&mut model, &[64, 2, 64, 2]);
-            for n in [0, 2] {
-                model.backing().give(all[n].token, Stamp::QUIESCED);
-            }
-            model.driver.fail_after(call, which, DriverError::INVALID_VALUE);
-            // Two handles move, and a fresh one is made.
-            let grown = model.backing().grow(&model.driver, 150 * MIB, model.progress());
-            model.driver.forget_faults();
-            assert_eq!(model.driver.strays(), 0, "{call} {which}: {grown:?}");
-            let reserved = model.arena.books.lock().counters.reserved_bytes.current;
-            assert_eq!(reserved, model.driver.reserved(), "{call} {which}");
-            assert!(
-                model.driver.may_use(all[1].ptr, PAGE) && model.driver.may_use(all[3].ptr, PAGE)
-            );
-            model.backing().grow(&model.driver, 150 * MIB, model.progress()).unwrap();
-            model.backing().end(&model.driver);
-            assert_eq!((model.driver.strays(), model.driver.reserved()), (0, 0), "{call} {which}");
-        }
-    }
 }

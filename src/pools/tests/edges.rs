@@ -143,3 +143,60 @@ fn a_block_freed_by_another_call_is_nobodys() {
     assert_eq!(pools.free(kept), Ok(()));
     assert_eq!(counters(&pools).allocation.current, 0);
 }
+
+#[test]
+fn a_block_whose_capture_nobody_can_ask_about_is_not_reused() {
+    let pools = pools("order:fence");
+    let ptr = pools.allocate(MIB).unwrap();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    pools.free(ptr).unwrap();
+    pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+    pools.driver().fail_next("event_done", DriverError::INVALID_VALUE);
+    assert_ne!(pools.allocate(MIB), Ok(ptr));
+    assert_eq!(pools.allocate(MIB), Ok(ptr), "asked again, the device was done with it");
+}
+
+#[test]
+fn what_is_freed_while_a_capture_fails_to_begin_comes_back() {
+    let pools = pools("order:fence");
+    let ptr = pools.allocate(MIB).unwrap();
+    let refused = pools.begin_capture(STREAM, || {
+        pools.free(ptr).unwrap();
+        1
+    });
+    assert_eq!(refused, 1);
+    assert_eq!(pools.allocate(MIB), Ok(ptr));
+}
+
+#[test]
+fn without_its_fence_no_block_is_reused_lazily() {
+    let pools = pools("order:lazy");
+    let ptr = pools.allocate(MIB).unwrap();
+    pools.free(ptr).unwrap();
+    pools.driver().fail_next("record_context", DriverError::INVALID_VALUE);
+    assert_ne!(pools.allocate(MIB), Ok(ptr));
+    assert_eq!(counters(&pools).allocation.current, 1);
+    assert_eq!(pools.allocate(MIB), Ok(ptr), "it is idle as before");
+}
+
+#[test]
+fn captures_that_come_and_go_take_no_more_events() {
+    for conf in ["order:fence", "order:fence,backing:arena"] {
+        let pools = pools_on(FakeDriver::new(1024 * MIB).with_vmm(), conf);
+        let round = || {
+            let ptr = pools.allocate(MIB).unwrap();
+            pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+            pools.free(ptr).unwrap();
+            pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+            // The device is not done: given back by force.
+            pools.driver().submit();
+            pools.flush(FlushReason::EmptyCache);
+        };
+        round();
+        let events = pools.driver().count("create_event");
+        for _ in 0..5 {
+            round();
+        }
+        assert_eq!(pools.driver().count("create_event"), events, "{conf}");
+    }
+}

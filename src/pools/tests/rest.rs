@@ -39,14 +39,8 @@ fn what_the_device_still_uses_goes_when_it_is_done() {
 fn a_device_that_is_about_to_be_done_is_given_a_moment() {
     let pools = arena("order:fence");
     free_one_in_use(&pools);
-    let flush = std::thread::scope(|scope| {
-        let flush = scope.spawn(|| pools.flush(FlushReason::EmptyCache));
-        while pools.driver().count("event_done") == 0 {
-            std::thread::yield_now();
-        }
-        pools.driver().finish();
-        flush.join().unwrap()
-    });
+    pools.driver().finish_when_asked(1);
+    let flush = pools.flush(FlushReason::EmptyCache);
     assert_eq!((flush.released, flush.pending), (BYTES, 0));
     assert!(!pools.has_rest());
 }
