@@ -29,6 +29,7 @@ pub mod log;
 #[cfg(all(test, not(miri)))]
 mod model;
 pub mod order;
+pub mod policy;
 pub mod pool;
 pub mod pools;
 pub mod ptrmap;

@@ -59,58 +59,128 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
     futex::wait_until_not(&STATE, RUNS, patience);
 }
 
-/// How long the device is given between two looks at whether it is done: at first, and in the end.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>, mut live: Live) {
-    let mut served = 0;
-    let mut next = after(interval);
-    let trace_period = pools.records().then_some(TRACE_PERIOD);
-    let mut next_piece = after(trace_period);
-    let mut rest = Rest::default();
+fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>, live: Live) {
+    let mut worker = Worker {
+        pools,
+        served: 0,
+        live,
+        stats: Clock::new(interval),
+        trace: Clock::new(pools.records().then_some(TRACE_PERIOD)),
+        rest: Rest::default(),
+    };
     loop {
         // Read before looking: what comes meanwhile is served in the next round.
         let reasons = signal::reasons();
         if signal::ending() {
             break;
         }
-        let requests = signal::requests();
-        if requests != served {
-            served = requests;
-            guarded(|| {
-                pools.flush(FlushReason::Signal);
-                dump::write_unasked(pools, "signal");
-                write_trace(pools);
-                live.publish(pools);
-            });
-        } else if let Some(asked) = live.asked() {
-            guarded(|| {
-                live.serve(pools, asked);
-                dump::write_unasked(pools, "request");
-                write_trace(pools);
-            });
-        } else if next.is_some_and(|due| due <= Instant::now()) {
-            next = after(interval);
-            guarded(|| dump::write_unasked(pools, "interval"));
-        } else if next_piece.is_some_and(|due| due <= Instant::now()) {
-            next_piece = after(trace_period);
-            guarded(|| write_trace(pools));
-        } else if rest.due(pools) {
-            guarded(|| rest.give_back(pools));
-        } else if live.next().is_some_and(|due| due <= Instant::now()) {
-            guarded(|| live.publish(pools));
-        } else {
-            let next = next.into_iter().chain(next_piece).chain(rest.next).chain(live.next()).min();
-            signal::wait(reasons, next.map(|due| due.saturating_duration_since(Instant::now())));
+        if worker.serve() {
+            continue;
+        }
+        let next = DUTIES
+            .iter()
+            .filter_map(|duty| Some(((duty.due)(&worker)?, duty.act)))
+            .min_by_key(|&(due, _)| due);
+        let left = next.map(|(due, _)| due.saturating_duration_since(Instant::now()));
+        match next {
+            Some((_, act)) if left == Some(Duration::ZERO) => guarded(|| act(&mut worker)),
+            _ => signal::wait(reasons, left),
         }
     }
     guarded(|| {
         dump::write_unasked(pools, "exit");
         write_trace(pools);
-        live.end();
+        worker.live.end();
     });
 }
+
+/// What the thread knows.
+struct Worker {
+    pools: &'static Pools<RealDriver>,
+    /// Signals that were answered.
+    served: u32,
+    live: Live,
+    stats: Clock,
+    trace: Clock,
+    rest: Rest,
+}
+
+/// Something that is done from time to time.
+struct Duty {
+    /// When next; `None` as long as nothing is to be done.
+    due: fn(&Worker) -> Option<Instant>,
+    /// Does it. Sets the next time first, so that one that panics is not done again at once.
+    act: fn(&mut Worker),
+}
+
+/// All of them. What has been due for the longest time goes first.
+const DUTIES: &[Duty] = &[
+    Duty {
+        due: |worker| worker.stats.next,
+        act: |worker| {
+            worker.stats.advance();
+            dump::write_unasked(worker.pools, "interval");
+        },
+    },
+    Duty {
+        due: |worker| worker.trace.next,
+        act: |worker| {
+            worker.trace.advance();
+            write_trace(worker.pools);
+        },
+    },
+    Duty {
+        due: |worker| worker.rest.due(worker.pools),
+        act: |worker| worker.rest.give_back(worker.pools),
+    },
+    Duty { due: |worker| worker.live.next(), act: |worker| worker.live.publish(worker.pools) },
+];
+
+impl Worker {
+    /// Answers a signal or a request by the live page, if there is one.
+    fn serve(&mut self) -> bool {
+        let pools = self.pools;
+        let requests = signal::requests();
+        if requests != self.served {
+            self.served = requests;
+            guarded(|| {
+                pools.flush(FlushReason::Signal);
+                dump::write_unasked(pools, "signal");
+                write_trace(pools);
+                self.live.publish(pools);
+            });
+            return true;
+        }
+        let Some(asked) = self.live.asked() else { return false };
+        guarded(|| {
+            self.live.serve(pools, asked);
+            dump::write_unasked(pools, "request");
+            write_trace(pools);
+        });
+        true
+    }
+}
+
+/// A time that comes again and again.
+struct Clock {
+    period: Option<Duration>,
+    next: Option<Instant>,
+}
+
+impl Clock {
+    /// Comes for the first time when `period` is over; `None`: never.
+    fn new(period: Option<Duration>) -> Self {
+        Self { period, next: after(period) }
+    }
+
+    fn advance(&mut self) {
+        self.next = after(self.period);
+    }
+}
+
+/// How long the device is given between two looks at whether it is done: at first, and in the end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// What flushes left to be given back as soon as the device is done with it.
 #[derive(Default)]
@@ -121,20 +191,16 @@ struct Rest {
 }
 
 impl Rest {
-    /// Whether it is time to look.
-    fn due(&self, pools: &Pools<RealDriver>) -> bool {
-        match self.next {
-            Some(next) => next <= Instant::now(),
-            None => pools.has_rest(),
-        }
+    /// When to look: at once for what a flush has just left.
+    fn due(&self, pools: &Pools<RealDriver>) -> Option<Instant> {
+        self.next.or_else(|| pools.has_rest().then(Instant::now))
     }
 
     /// Gives back what is done by now. The stats file tells when that was all.
     fn give_back(&mut self, pools: &Pools<RealDriver>) {
-        if pools.flush_rest() {
-            self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-            self.next = after(Some(self.pause));
-        } else {
+        self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+        self.next = after(Some(self.pause));
+        if !pools.flush_rest() {
             *self = Self::default();
             dump::write_unasked(pools, "flush");
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use parking_lot::Mutex;
 
 use super::sizes::largest_fit;
-use super::{Backing, Block, MOVING, Progress, REFUSED, Token, Trimmed};
+use super::{Backing, Block, MOVING, Moment, Progress, REFUSED, Take, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
@@ -36,6 +36,8 @@ struct Record {
     requested: u64,
     stamp: Stamp,
     life: Life,
+    /// When it became idle last.
+    idle_since: Moment,
     /// Neighbours on the list of idle blocks.
     older: u32,
     newer: u32,
@@ -54,6 +56,8 @@ struct Books {
     /// Least and most recently freed idle block.
     oldest: u32,
     newest: u32,
+    /// How often a block has become idle.
+    moment: u64,
     idle: u64,
     aside: u64,
     /// Bytes that the driver is about to take back.
@@ -71,8 +75,10 @@ impl Books {
 
     fn enlist(&mut self, at: u32) {
         let newest = self.newest;
+        self.moment += 1;
         let record = &mut self.records[at as usize];
         record.life = Life::Idle;
+        record.idle_since = Moment(self.moment);
         record.older = newest;
         record.newer = NONE;
         let bytes = record.bytes;
@@ -110,6 +116,11 @@ impl Books {
         }
         self.idle -= record.bytes;
         record
+    }
+
+    /// Whether the block that is idle for the longest time has been since `moment`.
+    fn has_unused(&self, moment: Moment) -> bool {
+        self.records.get(self.oldest as usize).is_some_and(|record| record.idle_since <= moment)
     }
 
     fn unindex(&mut self, at: u32) {
@@ -238,6 +249,7 @@ impl<D: Driver> Backing<D> for Exact {
             requested: bytes,
             stamp,
             life: Life::Live,
+            idle_since: Moment::LAST,
             older: NONE,
             newer: NONE,
         };
@@ -272,14 +284,15 @@ impl<D: Driver> Backing<D> for Exact {
         books.counters.take_back(record.bytes, record.requested);
     }
 
-    fn trim(&self, driver: &D, keep: u64, _quiesced: Stamp) -> Trimmed {
+    fn release(&self, driver: &D, take: Take) -> Trimmed {
+        let Take { keep, at_most, unused_since, quiesced: _ } = take;
         let mut trimmed = Trimmed::default();
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
-        let mut to_go = self.books.lock().idle.saturating_sub(keep);
+        let mut to_go = self.books.lock().idle.saturating_sub(keep).min(at_most);
         while to_go > 0 {
             let (at, record) = {
                 let mut books = self.books.lock();
-                if books.oldest == NONE || books.idle <= keep {
+                if books.idle <= keep || !books.has_unused(unused_since) {
                     break;
                 }
                 let at = books.oldest;
@@ -309,6 +322,14 @@ impl<D: Driver> Backing<D> for Exact {
         trimmed.kept.extend(Kept::unless_nothing(refused, REFUSED));
         trimmed.kept.extend(Kept::unless_nothing(leaving, MOVING));
         trimmed
+    }
+
+    fn moment(&self) -> Moment {
+        Moment(self.books.lock().moment)
+    }
+
+    fn has_unused(&self, unused_since: Moment) -> bool {
+        self.books.lock().has_unused(unused_since)
     }
 
     fn dispose(

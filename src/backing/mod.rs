@@ -60,6 +60,37 @@ pub struct Pieces {
     pub offset: u64,
 }
 
+/// A moment in the life of a backing: memory that becomes idle is the more recent the more had done
+/// so before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// After everything.
+    pub const LAST: Self = Self(u64::MAX);
+}
+
+/// What a trim may take, least recently used first. Sizes are in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Take {
+    /// So much stays idle.
+    pub keep: u64,
+    /// No more than this goes, but for the last piece, which goes as a whole.
+    pub at_most: u64,
+    /// What was used after this stays.
+    pub unused_since: Moment,
+    /// What was freed before this fence is known to be done; where giving back does not wait for the
+    /// device, nothing else goes.
+    pub quiesced: Stamp,
+}
+
+impl Take {
+    /// Everything that the device is known to be done with at fence `quiesced`.
+    pub const fn all(quiesced: Stamp) -> Self {
+        Self { keep: 0, at_most: u64::MAX, unused_since: Moment::LAST, quiesced }
+    }
+}
+
 /// What a trim did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trimmed {
@@ -101,10 +132,20 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// Takes a block back that is not idle before it is [given](Self::give), too.
     fn set_aside(&self, token: Token);
 
-    /// Gives idle memory back, least recently used first, until at most `keep` bytes are idle. In
-    /// the current context. What was freed before fence `quiesced` is known to be done; where giving
-    /// back does not wait for the device, nothing else goes.
-    fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed;
+    /// Gives idle memory back, in the current context.
+    fn release(&self, driver: &D, take: Take) -> Trimmed;
+
+    /// Gives idle memory back until at most `keep` bytes are idle.
+    fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed {
+        self.release(driver, Take { keep, ..Take::all(quiesced) })
+    }
+
+    /// This moment: what becomes idle from now on does so after it.
+    fn moment(&self) -> Moment;
+
+    /// Whether anything is idle that a [release](Self::release) could give back and that was not used
+    /// after `unused_since`.
+    fn has_unused(&self, unused_since: Moment) -> bool;
 
     /// Gives a block that is in the program's hands or [set aside](Self::set_aside) straight back
     /// to the driver by `free`, which waits as natively. Gives its size in bytes. Only for a backing

@@ -14,7 +14,7 @@ use super::plan::{self, Bounds, Plan};
 use super::policy::Policy;
 use super::small::Small;
 use super::space::{Space, State};
-use crate::backing::{Block, Progress, round_up};
+use crate::backing::{Block, Moment, Progress, round_up};
 use crate::driver::{Device, DevicePtr};
 use crate::order::Stamp;
 use crate::stats::Counters;
@@ -209,8 +209,9 @@ impl Books {
         &mut self,
         last: Option<Turn>,
         quiesced: Stamp,
+        unused_since: Moment,
     ) -> Option<(Turn, Handle)> {
-        let turn = self.handles.next_to_leave(last, quiesced)?;
+        let turn = self.handles.next_to_leave(last, quiesced, unused_since)?;
         let handle = self.handles.remove(turn.3)?;
         self.space.set(handle.range(), State::Busy, Stamp::QUIESCED);
         self.leaving += u64::from(handle.pages) * self.page_bytes;

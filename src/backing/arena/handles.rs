@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
+use crate::backing::Moment;
 use crate::driver::Memory;
 use crate::order::Stamp;
 
@@ -176,8 +177,14 @@ impl Handles {
     }
 
     /// The next handle after `last` to be given back, of those that are wholly free and were freed
-    /// before fence `quiesced`: those that others may reach first, then the least recently freed.
-    pub(super) fn next_to_leave(&self, last: Option<Turn>, quiesced: Stamp) -> Option<Turn> {
+    /// before fence `quiesced` and not after `unused_since`: those that others may reach first, then
+    /// the least recently freed.
+    pub(super) fn next_to_leave(
+        &self,
+        last: Option<Turn>,
+        quiesced: Stamp,
+        unused_since: Moment,
+    ) -> Option<Turn> {
         [false, true].into_iter().find_map(|of_use| {
             let start = match last {
                 Some(last) if last.0 == of_use => Bound::Excluded(last),
@@ -185,8 +192,18 @@ impl Handles {
                 _ => Bound::Included((of_use, Stamp::QUIESCED, 0, 0)),
             };
             let end = Bound::Included((of_use, quiesced, u64::MAX, u32::MAX));
-            self.leaving.range((start, end)).next().copied()
+            self.leaving.range((start, end)).find(|turn| turn.2 <= unused_since.0).copied()
         })
+    }
+
+    /// This moment: whatever is freed from now on is freed after it.
+    pub(super) fn moment(&self) -> Moment {
+        Moment(self.clock)
+    }
+
+    /// Whether a handle is wholly free that was not freed after `unused_since`.
+    pub(super) fn has_unused(&self, unused_since: Moment) -> bool {
+        self.leaving.iter().any(|turn| turn.2 <= unused_since.0)
     }
 
     /// The handle in a slot.

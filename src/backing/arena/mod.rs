@@ -33,7 +33,7 @@ use self::books::Books;
 use self::loose::Loose;
 use self::mapping::Mapper;
 pub use self::policy::Policy;
-use super::{Backing, Block, Pieces, Progress, Token, Trimmed, round_up};
+use super::{Backing, Block, Moment, Pieces, Progress, Take, Token, Trimmed, round_up};
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
 use crate::order::Stamp;
 use crate::stats::Counters;
@@ -196,14 +196,15 @@ impl<D: Driver> Backing<D> for Arena {
         self.books.lock().set_aside(token);
     }
 
-    fn trim(&self, driver: &D, keep: u64, quiesced: Stamp) -> Trimmed {
+    fn release(&self, driver: &D, take: Take) -> Trimmed {
+        let Take { keep, at_most, unused_since, quiesced } = take;
         let mut trimmed = Trimmed { released: self.try_again(driver), ..Trimmed::default() };
         let mut stayed = 0;
         // What is freed meanwhile is not waited for, or a busy program would never let this end.
         let mut to_go = {
             let mut books = self.books.lock();
             books.forget_most_used();
-            books.wholly_free().saturating_sub(keep)
+            books.wholly_free().saturating_sub(keep).min(at_most)
         };
         let mut last = None;
         while to_go > 0 {
@@ -212,7 +213,9 @@ impl<D: Driver> Backing<D> for Arena {
                 if books.wholly_free() <= keep {
                     break;
                 }
-                let Some((turn, handle)) = books.send_away(last, quiesced) else { break };
+                let Some((turn, handle)) = books.send_away(last, quiesced, unused_since) else {
+                    break;
+                };
                 last = Some(turn);
                 handle
             };
@@ -235,6 +238,14 @@ impl<D: Driver> Backing<D> for Arena {
         trimmed.pending = to_go.min(books.wholly_free().saturating_sub(keep));
         trimmed.kept = books.kept(stayed);
         trimmed
+    }
+
+    fn moment(&self) -> Moment {
+        self.books.lock().handles.moment()
+    }
+
+    fn has_unused(&self, unused_since: Moment) -> bool {
+        self.books.lock().handles.has_unused(unused_since)
     }
 
     fn dispose(

@@ -177,7 +177,7 @@ fn each_handle_has_one_turn_to_leave() {
     }
     let mut books = model.arena.books.lock();
     let (mut last, mut sizes) = (None, Vec::new());
-    while let Some((turn, handle)) = books.send_away(last, Stamp::QUIESCED) {
+    while let Some((turn, handle)) = books.send_away(last, Stamp::QUIESCED, Moment::LAST) {
         last = Some(turn);
         sizes.push(handle.pages);
         // As if the driver had refused it.
