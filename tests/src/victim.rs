@@ -30,15 +30,15 @@ impl Victim {
         if name.ends_with(".py") {
             Victim::program(python()).arg(Path::new(VICTIMS_SOURCE).join(name)).named(name)
         } else {
-            let mut victim = Victim::program(Path::new(VICTIMS_DIR).join(name)).named(name);
-            victim.emulated = !EMULATOR.is_empty();
-            victim
+            Victim::program(Path::new(VICTIMS_DIR).join(name)).named(name)
         }
     }
 
     /// Any program, by path or looked up on `PATH`.
     pub fn program(program: impl AsRef<OsStr>) -> Victim {
         let program = PathBuf::from(program.as_ref());
+        let built_here = program.starts_with(VICTIMS_DIR) || program == Path::new(COMMAND);
+        let emulated = built_here && !EMULATOR.is_empty();
         Victim {
             name: program.display().to_string(),
             program,
@@ -48,7 +48,7 @@ impl Victim {
             limit: Duration::from_secs(30),
             stats: None,
             setup: None,
-            emulated: false,
+            emulated,
         }
     }
 
