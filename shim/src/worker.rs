@@ -15,7 +15,7 @@ use cupool::stats::FlushReason;
 
 use crate::driver::RealDriver;
 use crate::live::{self, Live};
-use crate::{dump, futex, notice, signal, state};
+use crate::{dump, frameworks, futex, notice, signal, state};
 
 /// How often the trace is written, where there is one: a killed program loses as much.
 const TRACE_PERIOD: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io
     STATE.store(RUNS, Ordering::Relaxed);
     let started = with_signals_blocked(|| {
         thread::Builder::new().name("cupool".into()).spawn(move || {
-            work(pools, options.interval, Live::begin(plan));
+            work(pools, options, Live::begin(plan));
             STATE.store(ENDED, Ordering::Release);
             futex::wake_all(&STATE);
         })
@@ -59,12 +59,13 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
     futex::wait_until_not(&STATE, RUNS, patience);
 }
 
-fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>, live: Live) {
+fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live) {
     let mut worker = Worker {
         pools,
+        framework_caches: options.framework_caches,
         served: 0,
         live,
-        stats: Clock::new(interval),
+        stats: Clock::new(options.interval),
         trace: Clock::new(pools.records().then_some(TRACE_PERIOD)),
         rest: Rest::default(),
     };
@@ -97,6 +98,8 @@ fn work(pools: &'static Pools<RealDriver>, interval: Option<Duration>, live: Liv
 /// What the thread knows.
 struct Worker {
     pools: &'static Pools<RealDriver>,
+    /// Whether a flush reaches the caches above the pool.
+    framework_caches: bool,
     /// Signals that were answered.
     served: u32,
     live: Live,
@@ -144,6 +147,7 @@ impl Worker {
         if requests != self.served {
             self.served = requests;
             guarded(|| {
+                self.empty_above();
                 pools.flush(FlushReason::Signal);
                 dump::write_unasked(pools, "signal");
                 write_trace(pools);
@@ -151,13 +155,31 @@ impl Worker {
             });
             return true;
         }
-        let Some(asked) = self.live.asked() else { return false };
-        guarded(|| {
-            self.live.serve(pools, asked);
-            dump::write_unasked(pools, "request");
-            write_trace(pools);
-        });
-        true
+        if let Some(asked) = self.live.asked() {
+            guarded(|| {
+                self.empty_above();
+                self.live.serve(pools, asked);
+                dump::write_unasked(pools, "request");
+                write_trace(pools);
+            });
+            return true;
+        }
+        if frameworks::emptied_late() {
+            guarded(|| {
+                pools.flush(FlushReason::FrameworkCaches);
+                dump::write_unasked(pools, "framework_caches");
+                self.live.publish(pools);
+            });
+            return true;
+        }
+        false
+    }
+
+    /// What is cached above the pool lands in the pool.
+    fn empty_above(&self) {
+        if self.framework_caches {
+            frameworks::empty(self.pools);
+        }
     }
 }
 

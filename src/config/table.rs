@@ -81,6 +81,9 @@ options! {
     /// Whether idle memory of the driver's own pools (of `cudaMallocAsync` and of graphs) is given back
     /// together with that of cupool.
     flush_driver_pools: bool = "true";
+    /// Whether a flush by signal or by request also empties the caches of PyTorch and CuPy in a Python
+    /// process.
+    framework_caches: bool = "true";
     /// The signal on which idle memory is given back and the stats file is written.
     signal: SignalChoice = "USR1";
     /// Whether the signal is caught as soon as the process starts, so that one which comes before

@@ -6,6 +6,19 @@ use super::Pools;
 use crate::driver::{Context, Driver, Stream};
 
 impl<D: Driver> Pools<D> {
+    /// Whether a stream capture is under way, in any context.
+    pub fn is_capturing(&self) -> bool {
+        self.captures.any()
+    }
+
+    /// The devices that have pools, a bit for each of the first 63.
+    pub fn devices(&self) -> u64 {
+        let ordinals = self.table.all().into_iter().map(|pool| pool.device.0);
+        ordinals
+            .filter(|ordinal| (0..63).contains(ordinal))
+            .fold(0, |bits, ordinal| bits | 1 << ordinal)
+    }
+
     /// Runs begin-capture of `stream`, `call`, and gives its `CUresult`.
     pub fn begin_capture(&self, stream: Stream, call: impl FnOnce() -> i32) -> i32 {
         self.captures.announce(stream, self.driver.current_context().ok().flatten());

@@ -65,6 +65,11 @@ impl<D: Driver> Pools<D> {
         }
     }
 
+    /// The calling thread is cupool's own: what it does for the program is no sign of another thread.
+    pub fn exempt_thread(&self) {
+        THREAD.with(|thread| thread.counted_by.set(self.id));
+    }
+
     /// The program made `context` current on the calling thread, or created it there.
     pub fn context_in_use(&self, context: Context) {
         self.count_thread();

@@ -189,6 +189,8 @@ pub enum FlushReason {
     OutOfMemory,
     /// `cupool flush`, or another process.
     Request,
+    /// A framework's own cache was emptied, later than the flush that asked for it.
+    FrameworkCaches,
 }
 
 impl FlushReason {
@@ -199,6 +201,7 @@ impl FlushReason {
             Self::Signal => "signal",
             Self::OutOfMemory => "out_of_memory",
             Self::Request => "request",
+            Self::FrameworkCaches => "framework_caches",
         }
     }
 }

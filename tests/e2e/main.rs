@@ -8,6 +8,7 @@ mod driver_pools;
 mod entry;
 mod errors;
 mod files;
+mod frameworks;
 mod giving_back;
 mod hazards;
 mod inert;
