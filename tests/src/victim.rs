@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::{
-    EMULATOR, LIBCUPOOL, Output, Running, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python,
+    COMMAND, EMULATOR, LIBCUPOOL, Output, Running, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python,
 };
 
 /// A program to run, and what it is run with.
