@@ -10,6 +10,7 @@ use crate::backing::{Token, round_up};
 use crate::config::Options;
 use crate::driver::{Context, DevicePtr, Driver, DriverError, Relaxed};
 use crate::front::ShardId;
+use crate::history::History;
 use crate::order::{Captures, Debt, Mode, ModeSwitch, Sign};
 use crate::pool::Pool;
 use crate::ptrmap::{Entry, PtrMap};
@@ -30,6 +31,7 @@ mod peers;
 mod pitch;
 mod queries;
 mod recording;
+mod segments;
 mod sharing;
 mod table;
 mod threads;
@@ -38,6 +40,8 @@ mod waiting;
 pub use exports::Export;
 pub use pitch::Rows;
 pub use queries::{Held, Resident};
+pub use recording::EVERY_DEVICE;
+pub use segments::{Block, Segment, State};
 
 /// What to do with a call while the pools do not work as usual.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,10 @@ pub struct Pools<D: Driver> {
     short_of_memory: Mutex<()>,
     /// Where the program's calls are noted, if anywhere.
     recorder: Option<Recorder>,
+    /// The last events, if they are remembered.
+    history: Option<History>,
+    /// When memory was written down for lack of it.
+    snapshots: segments::Snapshots,
     /// What the ended contexts counted, one entry per device.
     ended: Mutex<Vec<PoolSnapshot>>,
 }
@@ -112,8 +120,15 @@ impl<D: Driver> Pools<D> {
             flushes: flush::History::default(),
             short_of_memory: Mutex::default(),
             recorder: recording::recorder(&options.trace),
+            history: History::new(options.history.0),
+            snapshots: segments::Snapshots::new(&options.oom_snapshot),
             ended: Mutex::default(),
         }
+    }
+
+    /// The options.
+    pub fn options(&self) -> &Options {
+        &self.options
     }
 
     /// The driver.
@@ -162,7 +177,7 @@ impl<D: Driver> Pools<D> {
             return self.driver.allocate(bytes);
         }
         self.blocks.insert(block.ptr, Entry::new(pool.number, block.token.0));
-        self.note_allocated(block.ptr, bytes);
+        self.note_allocated(&pool, block.ptr, bytes);
         if let Some(started) = started {
             pool.events.malloc_latency.record(nanoseconds(started));
         }
@@ -176,7 +191,7 @@ impl<D: Driver> Pools<D> {
     /// where the order in force waits.
     pub fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let Some(entry) = self.blocks.take(ptr) else { return self.free_unknown(ptr) };
-        self.note_freed(ptr);
+        self.note_freed(ptr, entry);
         let token = Token(entry.token());
         let Some(pool) = self.table.of_number(entry.pool()) else {
             return self.driver.free(ptr);
@@ -245,7 +260,7 @@ impl<D: Driver> Pools<D> {
             self.blocks.insert(ptr, entry);
             return self.free(ptr).map_or_else(DriverError::code, |()| 0);
         }
-        self.note_freed(ptr);
+        self.note_freed(ptr, entry);
         let free = &mut |_| DriverError::check(call());
         match pool.dispose_by(ShardId::default(), Token(entry.token()), free) {
             Ok(_) => 0,

@@ -31,6 +31,7 @@ mod life;
 mod linker;
 mod live;
 mod lookup;
+mod metrics;
 mod notice;
 mod object;
 mod predicate;

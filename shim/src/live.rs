@@ -10,6 +10,7 @@ use cupool::live::{
 };
 use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
+use cupool::snapshot;
 use cupool::stats::FlushReason;
 
 use crate::driver::RealDriver;
@@ -83,6 +84,12 @@ impl Live {
     pub fn serve(&mut self, pools: &Pools<RealDriver>, asked: Asked) {
         self.answer = Some((asked.number, flush(pools, asked.devices)));
         self.publish(pools);
+    }
+
+    /// Writes the memory snapshot that somebody asks for. False if nobody does.
+    pub fn serve_snapshot(&mut self, pools: &Pools<RealDriver>) -> bool {
+        let Some(page) = &mut self.page else { return false };
+        page.serve_snapshot(|process| snapshot::json(pools, process, "request"))
     }
 
     /// Publishes figures.

@@ -15,6 +15,7 @@ use cupool::stats::FlushReason;
 
 use crate::driver::RealDriver;
 use crate::live::{self, Live};
+use crate::metrics::Metrics;
 use crate::{dump, frameworks, futex, notice, signal, state};
 
 /// How often the trace is written, where there is one: a killed program loses as much.
@@ -30,10 +31,11 @@ static STATE: AtomicU32 = AtomicU32::new(NEVER);
 /// Starts the thread. The error is the operating system's, when there can be no further thread.
 pub fn start(pools: &'static Pools<RealDriver>, options: &'static Options) -> io::Result<()> {
     let plan = live::Plan::new(options);
+    let metrics = Metrics::new(options);
     STATE.store(RUNS, Ordering::Relaxed);
     let started = with_signals_blocked(|| {
         thread::Builder::new().name("cupool".into()).spawn(move || {
-            work(pools, options, Live::begin(plan));
+            work(pools, options, Live::begin(plan), metrics);
             STATE.store(ENDED, Ordering::Release);
             futex::wake_all(&STATE);
         })
@@ -59,13 +61,14 @@ pub fn finish(pools: &Pools<RealDriver>, patience: Duration) {
     futex::wait_until_not(&STATE, RUNS, patience);
 }
 
-fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live) {
+fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live, metrics: Metrics) {
     let mut worker = Worker {
         pools,
         framework_caches: options.framework_caches,
         served: 0,
         live,
         stats: Clock::new(options.interval),
+        metrics,
         trace: Clock::new(pools.records().then_some(TRACE_PERIOD)),
         rest: Rest::default(),
     };
@@ -92,6 +95,7 @@ fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live) {
         dump::write_unasked(pools, "exit");
         write_trace(pools);
         worker.live.end();
+        worker.metrics.end();
     });
 }
 
@@ -104,6 +108,7 @@ struct Worker {
     served: u32,
     live: Live,
     stats: Clock,
+    metrics: Metrics,
     trace: Clock,
     rest: Rest,
 }
@@ -122,8 +127,12 @@ const DUTIES: &[Duty] = &[
         due: |worker| worker.stats.next,
         act: |worker| {
             worker.stats.advance();
-            dump::write_unasked(worker.pools, "interval");
+            worker.report("interval");
         },
+    },
+    Duty {
+        due: |worker| worker.metrics.next(),
+        act: |worker| worker.metrics.write(worker.pools),
     },
     Duty {
         due: |worker| worker.trace.next,
@@ -149,7 +158,7 @@ impl Worker {
             guarded(|| {
                 self.empty_above();
                 pools.flush(FlushReason::Signal);
-                dump::write_unasked(pools, "signal");
+                self.report("signal");
                 write_trace(pools);
                 self.live.publish(pools);
             });
@@ -159,20 +168,31 @@ impl Worker {
             guarded(|| {
                 self.empty_above();
                 self.live.serve(pools, asked);
-                dump::write_unasked(pools, "request");
+                self.report("request");
                 write_trace(pools);
             });
+            return true;
+        }
+        let mut snapshot = false;
+        guarded(|| snapshot = self.live.serve_snapshot(pools));
+        if snapshot {
             return true;
         }
         if frameworks::emptied_late() {
             guarded(|| {
                 pools.flush(FlushReason::FrameworkCaches);
-                dump::write_unasked(pools, "framework_caches");
+                self.report("framework_caches");
                 self.live.publish(pools);
             });
             return true;
         }
         false
+    }
+
+    /// Writes the stats file and what is made from the same figures.
+    fn report(&mut self, reason: &str) {
+        dump::write_unasked(self.pools, reason);
+        self.metrics.write(self.pools);
     }
 
     /// What is cached above the pool lands in the pool.

@@ -2,12 +2,14 @@
 //!
 //! For programs that need what virtual memory management cannot do, and for devices without it.
 
+mod map;
+
 use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
 use super::sizes::largest_fit;
-use super::{Backing, Block, MOVING, Moment, Progress, REFUSED, Take, Token, Trimmed};
+use super::{Backing, Block, MOVING, Moment, Progress, REFUSED, Segment, Take, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
@@ -408,6 +410,10 @@ impl<D: Driver> Backing<D> for Exact {
 
     fn count(&self, change: &mut dyn FnMut(&mut Counters)) {
         change(&mut self.books.lock().counters);
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        self.all()
     }
 
     fn end(&self, _driver: &D) -> (Vec<DevicePtr>, Counters) {

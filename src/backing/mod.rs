@@ -8,6 +8,7 @@
 mod arena;
 mod choice;
 mod exact;
+mod map;
 mod sizes;
 
 pub use arena::{Arena, Policy};
@@ -15,6 +16,7 @@ pub use choice::{
     FOREIGN_HANDLE, Kind, Surroundings, choose, launcher, shares_memory, wants_native,
 };
 pub use exact::Exact;
+pub use map::{Holder, Piece, Segment};
 pub use sizes::{GRANULE, round_up};
 
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Memory};
@@ -209,6 +211,9 @@ pub trait Backing<D: Driver>: Send + Sync {
 
     /// Changes the figures.
     fn count(&self, change: &mut dyn FnMut(&mut Counters));
+
+    /// What is taken from the driver, by address. Holds up everybody meanwhile.
+    fn segments(&self) -> Vec<Segment>;
 
     /// The context has ended, and the driver's allocations in it: empties the books, and gives back
     /// what outlives a context. Gives the starts of the blocks that the program held, and the last

@@ -15,6 +15,7 @@ mod processes;
 mod record;
 mod replay;
 mod run;
+mod snapshot;
 mod stats;
 mod top;
 mod units;
@@ -49,6 +50,7 @@ enum Command {
     Check(check::Arguments),
     Record(record::Arguments),
     Replay(replay::Arguments),
+    Snapshot(snapshot::Arguments),
     #[command(hide = true)]
     Generate(generate::Arguments),
 }
@@ -63,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     }
 }

@@ -12,6 +12,7 @@
 //! whether the program may go on.
 
 mod choice;
+mod formats;
 #[cfg(test)]
 mod fuzz;
 mod table;
@@ -21,6 +22,7 @@ mod value;
 mod warning;
 
 pub use choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
+pub use formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 pub use table::Options;
 pub use value::Limit;
 pub use warning::Warning;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
+use super::formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 use super::value::{Limit, Value};
 use super::warning::Fault;
 
@@ -101,6 +102,16 @@ options! {
     /// yet, and is compressed if its name ends in `.gz`; a path that ends in `/` names the directory
     /// alone.
     trace: TraceFile = "none";
+    /// The directory of a textfile for Prometheus: `node_exporter` reads it with its textfile
+    /// collector. It is written with the stats file, every 15 s where `interval` is not set, and
+    /// deleted at exit.
+    metrics: MetricsDirectory = "none";
+    /// How many of the last allocations, frees, flushes and failures are remembered for a memory
+    /// snapshot.
+    history: HistoryLength = "none";
+    /// Where a memory snapshot is written when an allocation fails for lack of memory, at most every
+    /// 10 s. `cupool snapshot` makes of it what PyTorch's memory viewer opens.
+    oom_snapshot: SnapshotFile = "none";
     /// What is told while the program runs, from this level up. `CUPOOL_LOG` overrides it.
     log: Option<Level> = "none";
     /// Where it is told. Lines are appended.

@@ -28,12 +28,16 @@ fn nothing_set_is_the_defaults() {
         backing: Backing::Auto,
         max_idle: Limit::Percent(20.0),
         flush_driver_pools: true,
+        framework_caches: true,
         signal: SignalChoice::Usr1,
         signal_early: true,
         stats: StatsFile::Default,
         interval: None,
         live: true,
         trace: TraceFile::Off,
+        metrics: MetricsDirectory::Off,
+        history: HistoryLength(0),
+        oom_snapshot: SnapshotFile::Off,
         log: None,
         log_file: LogFile::Stderr,
         abort_conf: false,
@@ -48,20 +52,25 @@ fn nothing_set_is_the_defaults() {
 #[test]
 fn every_option_can_be_set() {
     let options = good(
-        "order:fence,backing:exact,max_idle:4GiB,flush_driver_pools:off,signal:RTMIN+3,signal_early:no,\
-         stats:/a/%p,interval:500ms,live:off,trace:/t.gz,log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
+        "order:fence,backing:exact,max_idle:4GiB,flush_driver_pools:off,framework_caches:no,\
+         signal:RTMIN+3,signal_early:no,stats:/a/%p,interval:500ms,live:off,trace:/t.gz,metrics:/m,history:500,oom_snapshot:/o.%n,\
+         log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
     );
     let expected = Options {
         order: Order::Fence,
         backing: Backing::Exact,
         max_idle: Limit::Bytes(4 << 30),
         flush_driver_pools: false,
+        framework_caches: false,
         signal: SignalChoice::RealTime(3),
         signal_early: false,
         stats: StatsFile::At("/a/%p".to_owned()),
         interval: Some(Duration::from_millis(500)),
         live: false,
         trace: TraceFile::At("/t.gz".to_owned()),
+        metrics: MetricsDirectory::At("/m".to_owned()),
+        history: HistoryLength(500),
+        oom_snapshot: SnapshotFile::At("/o.%n".to_owned()),
         log: Some(Level::DEBUG),
         log_file: LogFile::At("/b".to_owned()),
         abort_conf: true,

@@ -41,6 +41,8 @@ const STATS_NAME: &str = "cupool.%p.json";
 const LOG_NAME: &str = "cupool.%p.log";
 /// The name of a trace where none is given.
 const TRACE_NAME: &str = "cupool.%p.trace.gz";
+/// The name of a memory snapshot where none is given.
+const SNAPSHOT_NAME: &str = "cupool.%p.%n.snapshot.json";
 
 /// Where files go: a directory, and a name with patterns.
 ///
@@ -85,10 +87,21 @@ impl Target {
         Self::named(path, TRACE_NAME)
     }
 
+    /// The memory snapshot at `path`, which may contain patterns. If it ends in `/`, the default name
+    /// in that directory.
+    pub fn snapshot(path: &str) -> Self {
+        Self::named(path, SNAPSHOT_NAME)
+    }
+
     /// The file `name`, which contains no patterns, in the directory of the stats files' default.
     /// Reads the environment, as [`Target::stats`] does.
     pub(crate) fn in_default_directory(name: String) -> Self {
         Self { place: Place::default_from_environment(), name }
+    }
+
+    /// The file `name`, which contains no patterns, in the same directory.
+    pub(crate) fn beside(&self, name: String) -> Self {
+        Self { place: self.place.clone(), name }
     }
 
     /// Whether the file is one of gzip by its name.
@@ -125,6 +138,29 @@ impl Target {
         let directory = self.place.open(process, sequence)?;
         replace::replace(&directory, OsStr::from_bytes(name.as_bytes()), contents)?;
         Ok(directory.path.join(name))
+    }
+
+    /// Replaces the file as [`Target::replace`] does, by one that everybody may read.
+    ///
+    /// # Errors
+    /// As [`Target::replace`].
+    pub(crate) fn publish(
+        &self,
+        contents: &[u8],
+        process: &ProcessFacts,
+    ) -> Result<PathBuf, FileError> {
+        let name = pattern::expand(&self.name, process, 0);
+        let directory = self.place.open(process, 0)?;
+        replace::publish(&directory, OsStr::from_bytes(name.as_bytes()), contents)?;
+        Ok(directory.path.join(name))
+    }
+
+    /// The directory that the user configured, if it was one and contains no pattern.
+    pub(crate) fn directory(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Configured(directory) => Some(directory),
+            Place::Default { .. } => None,
+        }
     }
 
     /// Replaces the file as [`Target::replace`] does, and gives it, open for reading and writing.

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fstat, openat, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
 use rustix::io::{Errno, retry_on_intr, write};
 use rustix::process::{Resource, Uid, geteuid, getpid, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -13,6 +13,8 @@ use super::error::{Cause, FileError};
 
 /// Only the user may read what is written: it tells of what the program does.
 const MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+/// Of a file that is for others, whatever the program's umask is.
+const PUBLIC: Mode = MODE.union(Mode::RGRP).union(Mode::ROTH);
 
 /// Writes `contents` under another name and renames it over `name`. Gives the file.
 pub(super) fn replace(
@@ -20,19 +22,39 @@ pub(super) fn replace(
     name: &OsStr,
     contents: &[u8],
 ) -> Result<OwnedFd, FileError> {
+    checked(directory, name, contents, MODE)
+}
+
+/// The same with a file that everybody may read.
+pub(super) fn publish(
+    directory: &Directory,
+    name: &OsStr,
+    contents: &[u8],
+) -> Result<OwnedFd, FileError> {
+    checked(directory, name, contents, PUBLIC)
+}
+
+fn checked(
+    directory: &Directory,
+    name: &OsStr,
+    contents: &[u8],
+    mode: Mode,
+) -> Result<OwnedFd, FileError> {
     let path = directory.file(name);
     regular_or_missing(directory, name)?;
     check_size_limit(contents.len()).map_err(|cause| FileError::new(&path, cause))?;
-    write_and_rename(directory, name, contents)
+    write_and_rename(directory, name, contents, mode)
 }
 
 fn write_and_rename(
     directory: &Directory,
     name: &OsStr,
     contents: &[u8],
+    mode: Mode,
 ) -> Result<OwnedFd, FileError> {
     let (temporary, file) = Temporary::make(directory)?;
     write_all(&file, contents)
+        .and_then(|()| if mode == MODE { Ok(()) } else { fchmod(&file, mode) })
         .and_then(|()| renameat(&directory.fd, &temporary.name, &directory.fd, name))
         .map_err(FileError::system(&directory.file(name)))?;
     temporary.renamed();
@@ -175,7 +197,8 @@ mod tests {
         assert!(scratch.names().is_empty(), "{:?}", scratch.names());
         // No entry of a directory has so long a name: it all works but the renaming.
         let name = "x".repeat(300);
-        let error = write_and_rename(&directory, OsStr::new(&name), b"x").expect_err("too long");
+        let error =
+            write_and_rename(&directory, OsStr::new(&name), b"x", MODE).expect_err("too long");
         assert_eq!(error.errno(), Some(libc::ENAMETOOLONG));
         assert!(scratch.names().is_empty(), "{:?}", scratch.names());
     }

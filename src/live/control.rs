@@ -51,6 +51,26 @@ impl Control {
         number
     }
 
+    /// Asks for a memory snapshot. It is written once [`snapshot_done`](Self::snapshot_done) tells so
+    /// of the number that this gives.
+    pub fn snapshot(&self) -> u64 {
+        let number = self.map.snapshots.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+        self.wake();
+        number
+    }
+
+    /// Whether the memory snapshot of that number is written, to the file beside the page; or the
+    /// error's number.
+    pub fn snapshot_done(&self, number: u64) -> Option<Result<(), u64>> {
+        if self.map.snapshots_done.load(Ordering::Acquire) < number {
+            return None;
+        }
+        Some(match self.map.snapshot_errno.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            errno => Err(errno),
+        })
+    }
+
     fn wake(&self) {
         self.map.wake.fetch_add(REASON, Ordering::Release);
         // Not private: the one who waits is another process.

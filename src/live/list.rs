@@ -36,6 +36,11 @@ pub struct Listed {
 }
 
 impl Listed {
+    /// Where the process writes a memory snapshot that is asked for.
+    pub fn snapshot_path(&self) -> PathBuf {
+        self.path.with_file_name(snapshot_name(self.process.pid, self.process.start_ticks))
+    }
+
     /// The page at `path`.
     ///
     /// # Errors
@@ -127,6 +132,11 @@ fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
 /// What the page of a process is called.
 pub(super) fn file_name(pid: u32, start_ticks: u64) -> String {
     format!("cupool.{pid}.{start_ticks}.live")
+}
+
+/// What a memory snapshot is called that somebody asked a process for, until he takes it away.
+pub(super) fn snapshot_name(pid: u32, start_ticks: u64) -> String {
+    format!("cupool.{pid}.{start_ticks}.snapshot.json")
 }
 
 fn is_page(name: &OsStr) -> bool {

@@ -35,6 +35,11 @@ pub(super) struct Shared {
     pub(super) requests: AtomicU64,
     /// On which devices, a bit for each ordinal.
     pub(super) wanted: AtomicU64,
+    /// How many memory snapshots were asked for.
+    pub(super) snapshots: AtomicU64,
+    /// How many of those are written, or could not be: then with the error's number.
+    pub(super) snapshots_done: AtomicU64,
+    pub(super) snapshot_errno: AtomicU64,
     /// Until when somebody watches, by the pages' clock.
     pub(super) watched: AtomicU64,
     /// How often figures were published.

@@ -24,8 +24,8 @@
 //! |---|---|---|
 //! | magic, version, size | the process, before the file gets its name | what this is |
 //! | process | likewise | pid, start, boot, namespace, signal, version, executable |
-//! | wake, requests, wanted, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices; until when somebody watches |
-//! | listening, published | the process | whether a worker waits; how often figures were published |
+//! | wake, requests, wanted, snapshots, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices; memory snapshots asked for; until when somebody watches |
+//! | listening, snapshots done, published | the process | whether a worker waits; how many memory snapshots are written; how often figures were published |
 //! | figures, twice | the process | those of publication `n` are in the half `n % 2` |
 //!
 //! A reader takes the half of the last publication, and takes it again if there was another one

@@ -22,6 +22,9 @@ pub struct Page {
     published: u64,
     /// Requests that were given out by [`Page::asked`].
     taken: u64,
+    /// Memory snapshots that were asked for and written, or not.
+    snapshots: u64,
+    snapshot: Target,
 }
 
 /// A flush that somebody asks for.
@@ -65,7 +68,8 @@ impl Page {
         process.walk(&mut Pen::new(&shared.process));
         // Readers look at this first.
         shared.magic.store(MAGIC, Ordering::Release);
-        Ok(Self { shared, path, target, facts, published: 0, taken: 0 })
+        let snapshot = target.beside(list::snapshot_name(process.pid, process.start_ticks));
+        Ok(Self { shared, path, target, facts, published: 0, taken: 0, snapshots: 0, snapshot })
     }
 
     /// Where it is.
@@ -91,6 +95,24 @@ impl Page {
         }
         self.taken = number;
         Some(Asked { number, devices: self.shared.wanted.swap(0, Ordering::AcqRel) })
+    }
+
+    /// Writes the memory snapshot that was asked for since the last one of these, if any: the text
+    /// that `text` gives, beside the page. True if there was a request.
+    pub fn serve_snapshot(&mut self, text: impl FnOnce(&ProcessFacts) -> String) -> bool {
+        let number = self.shared.snapshots.load(Ordering::Acquire);
+        if number == self.snapshots {
+            return false;
+        }
+        self.snapshots = number;
+        let text = text(&self.facts);
+        let errno = match self.snapshot.replace(text.as_bytes(), &self.facts, 0) {
+            Ok(_) => 0,
+            Err(error) => error.errno().unwrap_or(Errno::IO.raw_os_error()),
+        };
+        self.shared.snapshot_errno.store(errno.unsigned_abs().into(), Ordering::Relaxed);
+        self.shared.snapshots_done.store(number, Ordering::Release);
+        true
     }
 
     /// Whether somebody watches now.

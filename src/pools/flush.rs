@@ -139,6 +139,7 @@ impl<D: Driver> Pools<D> {
             record.driver_pools,
             record.duration * 1e3,
         );
+        self.note_flushed(only, record.given_back());
         let number = self.flushes.add(record.clone());
         let rests = rests.into_iter().map(|(pool, until)| Rest { record: number, pool, until });
         self.flushes.leave(rests);

@@ -82,6 +82,7 @@ impl<D: Driver> Pools<D> {
                 Err(error) => {
                     if error == DriverError::OUT_OF_MEMORY {
                         Events::count(&pool.events.num_ooms);
+                        self.note_out_of_memory(pool, bytes);
                     }
                     return Err(error);
                 }
@@ -93,8 +94,8 @@ impl<D: Driver> Pools<D> {
     /// has something else: that may already be another pool's.
     pub(super) fn strike(&self, number: u32, stale: Vec<DevicePtr>) {
         for ptr in stale {
-            if self.blocks.take_of(ptr, number).is_some() {
-                self.note_freed(ptr);
+            if let Some(entry) = self.blocks.take_of(ptr, number) {
+                self.note_freed(ptr, entry);
             }
         }
     }

@@ -6,6 +6,7 @@ use crate::stats::FlushReason;
 mod edges;
 mod front;
 mod rest;
+mod segments;
 mod tight;
 mod told;
 

@@ -19,6 +19,7 @@ mod handles;
 mod holds;
 mod idle;
 mod loose;
+mod map;
 mod mapping;
 mod peers;
 mod plan;
@@ -33,7 +34,7 @@ use self::books::Books;
 use self::loose::Loose;
 use self::mapping::Mapper;
 pub use self::policy::Policy;
-use super::{Backing, Block, Moment, Pieces, Progress, Take, Token, Trimmed, round_up};
+use super::{Backing, Block, Moment, Pieces, Progress, Segment, Take, Token, Trimmed, round_up};
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
 use crate::order::Stamp;
 use crate::stats::Counters;
@@ -291,6 +292,10 @@ impl<D: Driver> Backing<D> for Arena {
 
     fn count(&self, change: &mut dyn FnMut(&mut Counters)) {
         change(&mut self.books.lock().counters);
+    }
+
+    fn segments(&self) -> Vec<Segment> {
+        self.books.lock().segments()
     }
 
     fn end(&self, driver: &D) -> (Vec<DevicePtr>, Counters) {

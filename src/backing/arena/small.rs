@@ -128,7 +128,7 @@ impl Small {
         })
     }
 
-    #[cfg(test)]
+    /// Which units are whose.
     pub(super) fn space(&self) -> &Space {
         &self.space
     }

@@ -94,6 +94,15 @@ impl Space {
         self.spans.range(..at).next_back().map(|(&at, &span)| (at, span))
     }
 
+    /// The spans that lie in `range`, cut to it, by address.
+    pub(super) fn within(&self, range: Range<u32>) -> impl Iterator<Item = (Range<u32>, State)> {
+        let first = self.around(range.start).map_or(range.start, |(at, _)| at);
+        self.spans.range(first..range.end).map(move |(&at, span)| {
+            let span_range = span.range(at);
+            (span_range.start.max(range.start)..span_range.end.min(range.end), span.state)
+        })
+    }
+
     /// Makes `range` one span of `state`. The range lies in one span, or in several; whatever of
     /// them is outside stays what it was.
     pub(super) fn set(&mut self, range: Range<u32>, state: State, stamp: Stamp) {
