@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::geteuid;
 
@@ -73,9 +74,15 @@ pub struct Listing {
     pub faults: Vec<Fault>,
 }
 
+/// The variable that names the one directory to look in instead of [`directories`]' usual ones.
+pub const DIRECTORY: &str = "CUPOOL_PAGES";
+
 /// Where pages of this user can be: a process started by a session has a runtime directory, one
 /// started by a batch system may not.
 pub fn directories() -> Vec<PathBuf> {
+    if let Some(directory) = std::env::var_os(DIRECTORY).filter(|path| !path.is_empty()) {
+        return vec![PathBuf::from(directory)];
+    }
     let uid = geteuid().as_raw();
     let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let mut all: Vec<PathBuf> = named.filter(|path| path.is_absolute()).into_iter().collect();
@@ -127,6 +134,23 @@ fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
     }
     let entries = fs::read_dir(directory).map_err(failed)?;
     Ok(entries.flatten().map(|entry| entry.file_name()).filter(|name| is_page(name)).collect())
+}
+
+/// How long a page outlives its process where nobody looks at it.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+
+/// Clears pages away that are beside the one at `path` and have not been written to for a day, if
+/// their processes are gone: where nobody ever runs `cupool top`, they would pile up.
+pub fn sweep(path: &Path) {
+    let Some(directory) = path.parent() else { return };
+    for name in names(directory).unwrap_or_default() {
+        let path = directory.join(name);
+        let changed = fs::metadata(&path).and_then(|facts| facts.modified());
+        let is_old = changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > KEPT));
+        if is_old && let Ok(page) = Listed::read(&path) {
+            page.remove();
+        }
+    }
 }
 
 /// What the page of a process is called.

@@ -15,7 +15,8 @@
 //! The file is made with mode 0600 at the first use of CUDA and deleted at exit. A process that is
 //! killed or ends by `_exit` leaves it behind with its last figures; the pid, the process's start in
 //! clock ticks, the boot and the pid namespace in it tell whether its process still exists, also
-//! once the pid is another's. [`Listed::remove`] clears it away.
+//! once the pid is another's. [`Listed::remove`] clears it away; so does [`sweep`] a day later, when
+//! another process starts.
 //!
 //! # Layout, version 1
 //! One `Shared` of 64-bit words in the machine's byte order, as large as the file:
@@ -50,7 +51,7 @@ use std::time::Duration;
 
 pub use control::Control;
 pub use figures::{Figures, Flush};
-pub use list::{Listed, Listing, State, directories, list};
+pub use list::{DIRECTORY, Listed, Listing, State, directories, list, sweep};
 pub use page::{Asked, Page};
 pub use process::Process;
 pub use reader::{Fault, read};

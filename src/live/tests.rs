@@ -205,6 +205,22 @@ fn a_recycled_pid_is_another_process() {
 }
 
 #[test]
+fn old_pages_of_the_gone_are_swept() {
+    let scratch = Scratch::new("swept");
+    let current = Process::current(&ProcessFacts::of_this_process(), None);
+    let alive = scratch.page_of(current.clone());
+    let before = |ticks| Process { start_ticks: current.start_ticks - ticks, ..current.clone() };
+    let (old, new) = (scratch.page_of(before(1)), scratch.page_of(before(2)));
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    for page in [&alive, &old] {
+        let file = OpenOptions::new().write(true).open(page.path()).expect("opened");
+        file.set_modified(two_days_ago).expect("touched");
+    }
+    sweep(alive.path());
+    assert!(alive.path().exists() && new.path().exists() && !old.path().exists());
+}
+
+#[test]
 fn what_is_no_page_is_one_line_with_its_cure() {
     let scratch = Scratch::new("none");
     let put = |name: &str, contents: &[u8]| {

@@ -155,7 +155,7 @@ fn file(path: &Path, findings: &mut Findings) -> Result<(), String> {
         ));
     }
     if program.has_static_runtime {
-        findings.ok("CUDA's runtime is linked into it, and reached through the driver");
+        findings.ok("it loads CUDA's driver by itself, as the static runtime does, and gets cupool's functions");
     } else if program.needs("libcudart.so") || program.needs("libcuda.so") {
         findings.ok("it is linked against CUDA");
     }

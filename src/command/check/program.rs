@@ -97,7 +97,7 @@ impl Program {
         let mut program = Self {
             is_native: machine
                 == if cfg!(target_arch = "aarch64") { EM_AARCH64 } else { EM_X86_64 },
-            has_static_runtime: contains(data, b"cudart") && contains(data, b"libcuda.so.1"),
+            has_static_runtime: contains(data, b"libcuda.so.1"),
             ..Self::default()
         };
         for segment in segments {
@@ -115,7 +115,8 @@ impl Program {
                 program.needed.push(String::from_utf8_lossy(name).into_owned());
             }
         }
-        program.has_static_runtime &= !program.needs("libcudart.so");
+        program.has_static_runtime &=
+            !program.needs("libcudart.so") && !program.needs("libcuda.so");
         Some(program)
     }
 

@@ -113,7 +113,6 @@ fn flush(figures: &Figures, last: &Flush) -> String {
 }
 
 fn latency(quantiles: &Quantiles) -> String {
-    let time = |ns: u64| units::duration(ns as f64 / 1e9);
     let Quantiles { count, p50, p90, p99, max } = *quantiles;
     match count {
         0 => "not timed yet (one call in 63 is)".to_owned(),
@@ -122,7 +121,7 @@ fn latency(quantiles: &Quantiles) -> String {
             short(p50),
             short(p90),
             short(p99),
-            time(max)
+            short(max)
         ),
     }
 }

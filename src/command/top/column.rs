@@ -10,6 +10,9 @@ use cupool::report::now;
 use super::row::Row;
 use crate::command::units::{age, count, short_bytes};
 
+/// Characters that the command has at least.
+pub const COMMAND: usize = 7;
+
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Column {
@@ -42,6 +45,31 @@ impl Column {
         Self::Command,
     ];
 
+    /// Those that fit into `width` characters, beside a few for the command: a number that is cut off
+    /// would be another number.
+    pub fn fitting(width: usize) -> Vec<Self> {
+        /// The first to go comes first.
+        const SPARE: [Column; 7] = [
+            Column::Fences,
+            Column::Mallocs,
+            Column::HitRate,
+            Column::Peak,
+            Column::Flush,
+            Column::Allocated,
+            Column::Gpu,
+        ];
+
+        let mut columns = Self::ALL.to_vec();
+        for spare in SPARE {
+            let taken: usize = columns.iter().map(|column| column.width() + 1).sum();
+            if taken + COMMAND <= width {
+                break;
+            }
+            columns.retain(|&column| column != spare);
+        }
+        columns
+    }
+
     /// What stands above it.
     pub const fn title(self) -> &'static str {
         match self {
@@ -63,7 +91,7 @@ impl Column {
     pub const fn help(self) -> &'static str {
         match self {
             Self::Pid => "the process",
-            Self::Gpu => "its number in nvidia-smi, or in the process where that is not known",
+            Self::Gpu => "its number in nvidia-smi, or else in the process",
             Self::Allocated => "memory in the program's hands",
             Self::Reserved => "memory taken from the GPU",
             Self::Idle => "the difference: what a flush could give back",
@@ -155,5 +183,31 @@ impl Column {
         let at = Self::ALL.iter().position(|&column| column == self).unwrap_or(0);
         let count = Self::ALL.len() as isize;
         Self::ALL[(at as isize + steps).rem_euclid(count) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_fits_where_it_is_shown() {
+        assert_eq!(Column::fitting(80), Column::ALL);
+        for width in 30..200 {
+            let columns = Column::fitting(width);
+            let taken: usize = columns.iter().map(|column| column.width() + 1).sum();
+            assert!(taken + COMMAND <= width + 1, "{width}: {columns:?}");
+            assert!(columns.contains(&Column::Pid) && columns.contains(&Column::Command));
+        }
+        for column in Column::ALL {
+            let title = column.title().len();
+            assert!(title <= column.width() || column == Column::Command, "{column:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_column_is_before_the_first() {
+        assert_eq!(Column::Pid.beside(-1), Column::Command);
+        assert_eq!(Column::Command.beside(1), Column::Pid);
     }
 }

@@ -7,10 +7,12 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Cell, Clear, Paragraph, Row as Cells, Sparkline, Table, TableState};
+use ratatui::widgets::{
+    Block, Cell, Clear, Paragraph, RenderDirection, Row as Cells, Sparkline, Table, TableState,
+};
 
 use super::app::App;
-use super::column::Column;
+use super::column::{COMMAND, Column};
 use super::row::Row;
 use crate::command::units::{bytes, short_bytes};
 
@@ -83,14 +85,15 @@ fn draw_table(app: &App, frame: &mut Frame, area: Rect) {
         frame.render_widget(Paragraph::new(text).alignment(Alignment::Center), area);
         return;
     }
-    let header = Column::ALL.map(|column| {
+    let columns = Column::fitting(area.width.into());
+    let header = columns.iter().map(|&column| {
         let style = Style::new().add_modifier(Modifier::BOLD);
         let sorted = style.add_modifier(Modifier::UNDERLINED);
         let style = if column == app.sort { sorted } else { style };
         aligned(column, Line::from(Span::styled(column.title(), style)))
     });
     let rows = app.rows.iter().map(|row| {
-        let cells = Column::ALL.map(|column| {
+        let cells = columns.iter().map(|&column| {
             let cell = aligned(column, Line::from(column.cell(row)));
             if column == Column::Idle && row.idle >= MUCH && row.state == State::Running {
                 cell.style(in_colour(Color::Yellow))
@@ -98,14 +101,14 @@ fn draw_table(app: &App, frame: &mut Frame, area: Rect) {
                 cell
             }
         });
-        let line = Cells::new(cells);
+        let line = Cells::new(cells.collect::<Vec<_>>());
         match row.state {
             State::Gone => line.style(in_colour(Color::Red).add_modifier(Modifier::DIM)),
             State::Running | State::Elsewhere => line,
         }
     });
-    let widths = Column::ALL.map(|column| match column {
-        Column::Command => Constraint::Min(7),
+    let widths = columns.iter().map(|column| match column {
+        Column::Command => Constraint::Min(COMMAND as u16),
         _ => Constraint::Length(column.width() as u16),
     });
     let table = Table::new(rows, widths)
@@ -136,10 +139,10 @@ fn draw_curves(app: &App, frame: &mut Frame, area: Rect) {
     ] {
         let title = format!(" {name} by {}: {} (scale {}) ", row.pid, bytes(now), short_bytes(top));
         let width = usize::from(area.width);
-        let from = values.len().saturating_sub(width);
         let curve = Sparkline::default()
             .block(Block::new().title(title))
-            .data(values.iter().skip(from).copied())
+            .direction(RenderDirection::RightToLeft)
+            .data(values.iter().rev().take(width).copied())
             .max(top)
             .style(in_colour(color));
         frame.render_widget(curve, area);
