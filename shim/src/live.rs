@@ -6,7 +6,7 @@ use cupool::config::Options;
 use cupool::driver::Device;
 use cupool::files::Target;
 use cupool::live::{
-    Asked, Figures, Flush, LONGEST_PERIOD, Page, Process, SHORTEST_PERIOD, WATCHED_PERIOD,
+    self, Asked, Figures, Flush, LONGEST_PERIOD, Page, Process, SHORTEST_PERIOD, WATCHED_PERIOD,
 };
 use cupool::pools::Pools;
 use cupool::report::ProcessFacts;
@@ -63,6 +63,7 @@ impl Live {
             tracing::debug!(path = %page.path().display(), "live page");
             signal::wait_there(page.wake());
             page.listen(true);
+            live::sweep(page.path());
         }
         let (published, pause) = (Instant::now(), Duration::ZERO);
         Self { page, published, pause, changes: 0, answer: None }
@@ -95,8 +96,14 @@ impl Live {
     /// Publishes figures.
     pub fn publish(&mut self, pools: &Pools<RealDriver>) {
         let Some(page) = &mut self.page else { return };
-        let mut figures = Figures::new(&pools.snapshot());
-        if let Some((served, answer)) = &self.answer {
+        let snapshot = pools.snapshot();
+        let mut figures = Figures::new(&snapshot);
+        if let Some((served, answer)) = &mut self.answer {
+            // What the device still used then may have come back since.
+            let request = snapshot.flushes.iter().find(|flush| flush.time == answer.time);
+            if let Some(record) = request.filter(|record| record.pending == answer.pending_bytes) {
+                answer.released_later_bytes = record.released_later;
+            }
             figures.served = *served;
             figures.answer = Some(answer.clone());
         }

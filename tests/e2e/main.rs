@@ -4,6 +4,11 @@
 //! alike in both cases has one line in a `same!` table.
 
 mod capture;
+mod command;
+mod command_check;
+mod command_live;
+mod command_run;
+mod command_top;
 mod driver_pools;
 mod entry;
 mod errors;
