@@ -359,3 +359,41 @@ fn who_pairs_tells_nobody() {
         front.drain(|_, _| {});
     }
 }
+
+/// A thread in the middle of its own bins holds up none that has others.
+#[test]
+fn shards_have_nothing_to_do_with_each_other() {
+    let front = Front::default();
+    let [one, other] =
+        [1, 2].map(|thread| (ShardId::of_thread(thread), entered(&front, thread, thread)));
+    for (shard, token) in [one, other] {
+        assert_ne!(front.put(shard, token, Stamp::QUIESCED, none), Put::Refused);
+    }
+    let mut found = None;
+    front.drain_shard(one.0, |_, _| found = front.take(other.0, MIB, MIB, Stamp::QUIESCED));
+    assert_eq!(found.map(|block| block.token), Some(other.1));
+}
+
+/// Who had an address before tells nothing of who has it now.
+#[test]
+fn a_refused_block_leaves_no_trace() {
+    let front = Front::default();
+    let shard = ShardId::default();
+    let ptr = DevicePtr(1 << 40);
+    let enter = |token, ptr, mib: u64| {
+        let block = Block { ptr, bytes: mib * MIB, token: Token(token), stamp: Stamp::QUIESCED };
+        front.enter(shard, &block, block.bytes, block.bytes);
+        block.token
+    };
+    let first = enter(2, ptr, 8);
+    enter(3, DevicePtr(1 << 41), 4);
+    assert_eq!(front.put(shard, first, Stamp::QUIESCED, none), Put::Refused);
+    enter(1, ptr, 32);
+    front.strike(&[ptr]);
+    let mut counters = Counters::default();
+    counters.allocated_bytes.add(36 * MIB);
+    counters.requested_bytes.add(36 * MIB);
+    (0..2).for_each(|_| counters.allocation.add(1));
+    front.count(&mut counters);
+    assert_eq!(counters.allocated_bytes.current, 4 * MIB);
+}

@@ -200,3 +200,52 @@ fn captures_that_come_and_go_take_no_more_events() {
         assert_eq!(pools.driver().count("create_event"), events, "{conf}");
     }
 }
+
+#[test]
+fn waits_take_no_more_events() {
+    let pools = pools("order:strict");
+    let pair = || pools.free(pools.allocate(MIB).unwrap()).unwrap();
+    let created = || pools.driver().count("create_event");
+    pair();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    pair();
+    let events = created();
+    (0..5).for_each(|_| pair());
+    pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+    let ended = created();
+    assert_eq!(ended, events, "none waits to be recycled");
+    (0..5).for_each(|_| pair());
+    assert!(created() <= ended + 1);
+}
+
+/// What ends a context waits for a flush that works there, and takes along what that has left.
+#[test]
+fn a_context_ends_after_the_flush_that_works_in_it() {
+    for conf in ["order:lazy,backing:arena", "order:lazy,backing:exact"] {
+        let pools = pools_on(FakeDriver::new(1024 * MIB).with_vmm(), conf);
+        let ptr = pools.allocate(8 * MIB).unwrap();
+        pools.free(ptr).unwrap();
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        let ends = || ended.load(std::sync::atomic::Ordering::SeqCst);
+        std::thread::scope(|scope| {
+            // An arena's flush stops where it places a fence, the other's where it frees.
+            let stopped = (pools.driver().recording.lock(), pools.driver().freeing.lock());
+            let flush = scope.spawn(|| pools.flush(FlushReason::Signal));
+            std::thread::sleep(Duration::from_millis(20));
+            let end = scope.spawn(|| {
+                let destroy = || {
+                    ended.store(true, std::sync::atomic::Ordering::SeqCst);
+                    0
+                };
+                pools.end_context(Context(0x10), destroy, || false);
+            });
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(!ends(), "{conf}: the flush is not done");
+            drop(stopped);
+            assert_eq!(flush.join().unwrap().released, 8 * MIB);
+            end.join().unwrap();
+        });
+        assert!(ends());
+        assert_eq!((pools.driver().reserved(), pools.driver().reservations()), (0, 0), "{conf}");
+    }
+}

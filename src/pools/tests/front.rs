@@ -220,3 +220,34 @@ fn a_lazy_reuse_prefers_what_needs_no_fence() {
     assert_eq!(pools.allocate(MIB), Ok(early));
     assert_eq!(pools.driver().count("context_waits"), 1);
 }
+
+/// While one thread is in the middle of the backing's books, the hits of others go on.
+#[test]
+fn hits_wait_for_no_other_thread() {
+    for conf in ["order:fence", "order:lazy", "order:strict", "order:fence,backing:exact"] {
+        let pools = pools_on(with_vmm(), conf);
+        let pair = |bytes| pools.free(pools.allocate(bytes).unwrap()).unwrap();
+        let (go, wait) = std::sync::mpsc::channel();
+        let (ready, prepared) = std::sync::mpsc::channel();
+        let (done, result) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let hits = scope.spawn(|| {
+                let (wait, ready, done) = (wait, ready, done);
+                // In lazy order a few blocks more are asked for in the first rounds.
+                (0..100).for_each(|_| pair(4096));
+                ready.send(()).unwrap();
+                wait.recv().unwrap();
+                (0..100).for_each(|_| pair(4096));
+                done.send(()).unwrap();
+            });
+            prepared.recv().unwrap();
+            let pool = pools.table.all().pop().unwrap();
+            pool.backing().count(&mut |_| {
+                go.send(()).unwrap();
+                let done = result.recv_timeout(std::time::Duration::from_secs(20));
+                assert!(done.is_ok(), "{conf}: it waits for the backing");
+            });
+            hits.join().unwrap();
+        });
+    }
+}
