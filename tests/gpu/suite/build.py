@@ -14,7 +14,7 @@ DRIVER_DIRECTORIES = ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/nvi
                       "/usr/local/cuda/compat")
 # Programs of one source each.
 SIMPLE = ("errors", "capture", "semantics", "pointers", "flush", "soak", "bench", "crowd",
-          "algorithms")
+          "algorithms", "out_of_bounds")
 # Graphs launched from the device need relocatable device code, so the hazard
 # program is linked from objects.
 HAZARD = ("hazard", "overwrite", "read", "extended", "contexts")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 import sys
 
 from harness import BARE, WORKLOADS, last_line
@@ -91,6 +92,8 @@ def frameworks(suite):
                     problem is None and result.output == native.output,
                     problem or f"native `{last_line(native.output)}`, "
                     f"pooled `{last_line(result.output)}`")
+    under_a_checker(suite)
+    reach_caches(suite)
     if present("torch"):
         flush_by_signal(suite)
 
@@ -109,3 +112,41 @@ def flush_by_signal(suite):
     released = max((flush.get("released_bytes", 0) for flush in flushes), default=0)
     suite.check("frameworks/signal/flush", released >= 900 << 20,
                 f"{len(flushes)} flushes in the stats file, the largest of {released} bytes")
+
+
+def under_a_checker(suite):
+    """Under compute-sanitizer cupool steps aside: it finds what it finds natively, and no more."""
+    if shutil.which("compute-sanitizer") is None:
+        suite.note("frameworks/checker: no compute-sanitizer here")
+        return
+    for program, errors in (("out_of_bounds", 1), ("algorithms", 0)):
+        if suite.quick and not errors:
+            continue
+        command = ["compute-sanitizer", "--tool", "memcheck", suite.build / program]
+        for mode in (BARE, "auto"):
+            run = suite.run(f"checker-{program}", command, mode, 120)
+            summary = re.search(r"ERROR SUMMARY: (\d+) error", run.output)
+            found = int(summary[1]) > 0 if summary else None
+            suite.check(f"frameworks/checker/{mode}/{program}", found == (errors > 0),
+                        summary[0] if summary else last_line(run.output + run.errors))
+
+
+# What a framework's process may keep beside what it uses: kernels, workspaces.
+LEFT_MIB = 1024 + 512
+
+
+def reach_caches(suite):
+    """SIGUSR1 empties the cache of an unmodified PyTorch or CuPy process."""
+    for framework in ("torch", "cupy"):
+        for more in ([], ["--busy"]):
+            if suite.quick and (more or framework != "torch") or not present(framework):
+                continue
+            command = python("framework_hoard.py", framework, *more)
+            name = "-".join([framework, "busy" if more else "asleep"])
+            run = suite.run(f"hoard-{name}", command, "auto", 60, {})
+            figures = dict(re.findall(r"(held|left) (\d+)", run.output))
+            held, left = int(figures.get("held", 0)), int(figures.get("left", 1 << 20))
+            suite.check(f"frameworks/hoard/{name}",
+                        run.problem() is None and held >= 21 << 10 and left <= LEFT_MIB,
+                        run.problem() or f"held {held} MiB, {left} MiB left")
+            suite.note(f"frameworks/hoard/{name}: {held} MiB held, {left} left after SIGUSR1")
