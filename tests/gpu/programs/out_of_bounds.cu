@@ -1,0 +1,24 @@
+// out_of_bounds: a kernel that writes one word past the end of its block, where another block may lie.
+// A memory checker must report it, whoever serves the allocations.
+#include "common.cuh"
+
+namespace {
+
+__global__ void fill(unsigned *words, unsigned count) {
+    const unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (i <= count) words[i] = i;
+}
+
+}  // namespace
+
+int main() try {
+    constexpr unsigned COUNT = 128;
+    unsigned *blocks[4];
+    for (auto &block : blocks) CHECK(cudaMalloc(&block, COUNT * sizeof *block));
+    fill<<<1, 256>>>(blocks[1], COUNT);
+    CHECK(cudaDeviceSynchronize());
+    for (auto block : blocks) CHECK(cudaFree(block));
+} catch (const std::exception &failure) {
+    fprintf(stderr, "%s\n", failure.what());
+    return 1;
+}
