@@ -10,6 +10,7 @@ mod flush;
 mod generate;
 mod gpus;
 mod mask;
+mod plot;
 mod preload;
 mod processes;
 mod record;
@@ -51,6 +52,7 @@ enum Command {
     Record(record::Arguments),
     Replay(replay::Arguments),
     Snapshot(snapshot::Arguments),
+    Plot(plot::Arguments),
     #[command(hide = true)]
     Generate(generate::Arguments),
 }
@@ -66,6 +68,7 @@ pub fn run() -> ExitCode {
         Command::Record(arguments) => record::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Plot(arguments) => plot::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
     }
 }

@@ -52,6 +52,11 @@ pub(super) struct DeviceMemory {
 }
 
 impl DeviceMemory {
+    /// What is taken now, counted as in [`peak_bytes`](Self::peak_bytes).
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.taken
+    }
+
     /// The most that was taken at any time. A small block takes its size; the pages that small
     /// blocks share are taken to be full, which is in the driver's favour.
     pub(super) fn peak_bytes(&self) -> u64 {

@@ -21,7 +21,7 @@ mod play;
 mod tests;
 
 pub use figures::{Figures, table};
-pub use play::{Settings, play};
+pub use play::{Moment, Settings, play, play_watched};
 
 #[cfg(doc)]
 use crate::pools::Pools;

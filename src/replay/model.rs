@@ -125,6 +125,11 @@ impl ModelDriver {
         Account { fence_ns, ..self.ledger.lock().account.clone() }
     }
 
+    /// The physical memory that is taken now, in bytes.
+    pub(super) fn taken_bytes(&self) -> u64 {
+        self.ledger.lock().memory.taken_bytes()
+    }
+
     /// The most physical memory that was taken at any time, in bytes.
     pub(super) fn peak_bytes(&self) -> u64 {
         self.ledger.lock().memory.peak_bytes()

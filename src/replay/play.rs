@@ -7,7 +7,7 @@ use super::figures::Figures;
 use super::model::{Call, ModelDriver};
 use crate::config::{Options, TraceFile};
 use crate::driver::DevicePtr;
-use crate::pools::Pools;
+use crate::pools::{Pools, Segment};
 use crate::trace::{Action, Trace};
 
 /// How a trace is played.
@@ -39,8 +39,46 @@ struct Requests {
     native_ns: u64,
 }
 
+/// The pool after one call of the program.
+pub struct Moment<'a> {
+    /// The call's number, from 0.
+    pub call: usize,
+    /// When it was made, in microseconds since the start of the trace.
+    pub micros: u64,
+    /// Whether it failed for lack of memory.
+    pub failed: bool,
+    pools: &'a Pools<ModelDriver>,
+}
+
+impl Moment<'_> {
+    /// Bytes that are taken from the device.
+    pub fn reserved(&self) -> u64 {
+        self.pools.driver().taken_bytes()
+    }
+
+    /// Bytes of those that the program does not hold.
+    pub fn idle(&self) -> u64 {
+        self.pools.idle_bytes()
+    }
+
+    /// All memory, block by block.
+    pub fn segments(&self) -> Vec<Segment> {
+        self.pools.segments()
+    }
+}
+
 /// Plays `trace` through new pools on a modelled driver. `name` is what the figures call it.
 pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
+    play_watched(name, trace, settings, |_| {})
+}
+
+/// The same, and shows `watch` the pool after every call.
+pub fn play_watched(
+    name: &str,
+    trace: &Trace,
+    settings: &Settings,
+    mut watch: impl FnMut(&Moment),
+) -> Figures {
     // A replay that recorded itself would be nobody's program.
     let options = Options { trace: TraceFile::Off, ..settings.options.clone() };
     let pools = Pools::new(ModelDriver::new(settings.lag, settings.audit), &options);
@@ -48,7 +86,8 @@ pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
     let mut held: Vec<Option<(DevicePtr, u64)>> = Vec::with_capacity(trace.allocations as usize);
     let mut requests = Requests::default();
     let started = Instant::now();
-    for event in &trace.events {
+    for (call, event) in trace.events.iter().enumerate() {
+        let failed_before = requests.failed;
         pools.driver().next_call(event.micros);
         match event.action {
             Action::Allocate { bytes, .. } => {
@@ -71,6 +110,8 @@ pub fn play(name: &str, trace: &Trace, settings: &Settings) -> Figures {
                 }
             }
         }
+        let failed = requests.failed > failed_before;
+        watch(&Moment { call, micros: event.micros, failed, pools: &pools });
     }
     let host = started.elapsed();
     let snapshot = pools.snapshot();
