@@ -3,8 +3,10 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use cupool_tests::{COMMAND, Output, Victim};
+use cupool_tests::{COMMAND, Output, Running, Victim};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -27,6 +29,27 @@ impl Place {
     /// The program of that name in `victims.txt`, with its page here.
     pub fn victim(&self, name: &str) -> Victim {
         self.around(Victim::new(name))
+    }
+
+    /// `steer` while it waits, once it has its page: 64 MiB allocated, 128 MiB idle.
+    pub fn steered(&self, conf: &str) -> Running {
+        self.started(self.victim("steer"), conf)
+    }
+
+    /// A program that prints `ready`, once it has its page: cupool's thread makes that meanwhile.
+    pub fn started(&self, victim: Victim, conf: &str) -> Running {
+        let mut running = victim.start_pooled(conf);
+        running.wait_for("ready");
+        let start = format!("cupool.{}.", running.pid());
+        let is_its = |page: &PathBuf| {
+            page.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start))
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !self.pages().iter().any(is_its) {
+            assert!(Instant::now() < deadline, "no page");
+            thread::sleep(Duration::from_millis(2));
+        }
+        running
     }
 
     /// `cupool` with these arguments, which sees the pages that are here.

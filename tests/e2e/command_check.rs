@@ -51,8 +51,7 @@ fn programs() {
 #[test]
 fn processes() {
     let place = Place::new();
-    let mut served = place.victim("steer").start_pooled("order:fence");
-    served.wait_for("ready");
+    let served = place.steered("order:fence");
     let pid = |running: &cupool_tests::Running| running.pid().to_string();
     says(
         &place.run(&["check", &pid(&served)]),

@@ -12,13 +12,6 @@ use crate::command::{Place, fails};
 
 const MIB: u64 = 1 << 20;
 
-/// `steer` while it waits: 64 MiB allocated, 128 MiB idle.
-fn steered(place: &Place, conf: &str) -> Running {
-    let mut running = place.victim("steer").start_pooled(conf);
-    running.wait_for("ready");
-    running
-}
-
 fn pid(running: &Running) -> String {
     running.pid().to_string()
 }
@@ -26,7 +19,7 @@ fn pid(running: &Running) -> String {
 #[test]
 fn stats_tell_what_the_process_holds_now() {
     let place = Place::new();
-    let mut running = steered(&place, "order:fence");
+    let mut running = place.steered("order:fence");
     let pid = pid(&running);
     let stats = |pointer: &str| place.json(&["stats", &pid, "--json"]).pointer(pointer).cloned();
     assert_eq!(stats("/state"), Some("running".into()));
@@ -54,7 +47,7 @@ fn stats_tell_what_the_process_holds_now() {
 #[test]
 fn a_page_is_nobody_elses_and_can_be_left_out() {
     let place = Place::new();
-    let running = steered(&place, "order:fence");
+    let running = place.steered("order:fence");
     let [page] = &place.pages()[..] else { panic!("one page: {:?}", place.pages()) };
     let mode = fs::metadata(page).expect("the page").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -66,7 +59,8 @@ fn a_page_is_nobody_elses_and_can_be_left_out() {
     assert!(!open, "the page is mapped, not held open");
     running.finish();
 
-    let without = steered(&place, "order:fence,live:off");
+    let mut without = place.victim("steer").start_pooled("order:fence,live:off");
+    without.wait_for("ready");
     assert!(place.pages().is_empty());
     fails(&place.run(&["stats", &pid(&without)]), 1, "no live page");
 }
@@ -75,8 +69,7 @@ fn a_page_is_nobody_elses_and_can_be_left_out() {
 fn a_flush_interrupts_nothing_and_tells_what_came_back() {
     let place = Place::new();
     // Its own handler would count a signal, and standard error would tell that one was sent.
-    let mut running = place.victim("steer").arg("own").start_pooled("order:fence");
-    running.wait_for("ready");
+    let mut running = place.started(place.victim("steer").arg("own"), "order:fence");
     let pid = pid(&running);
     let flush = place.run(&["flush", &pid]);
     flush.succeeded();
@@ -94,7 +87,7 @@ fn a_flush_interrupts_nothing_and_tells_what_came_back() {
 #[test]
 fn those_on_a_gpu_or_all_can_be_meant() {
     let place = Place::new();
-    let [one, other] = [(); 2].map(|()| steered(&place, "order:fence"));
+    let [one, other] = [(); 2].map(|()| place.steered("order:fence"));
     fails(&place.run(&["flush", "--gpu", "7"]), 1, "GPU 7");
     let on_gpu = place.run(&["flush", "--gpu", "0", "--wait"]);
     assert_eq!(on_gpu.succeeded().stdout.matches("gave back 128 MiB").count(), 2, "{on_gpu:?}");
@@ -162,7 +155,7 @@ fn flushed(place: &Place, running: &Running) -> cupool_tests::Output {
 #[test]
 fn a_killed_process_is_shown_as_gone_and_cleared_away() {
     let place = Place::new();
-    let running = steered(&place, "order:fence");
+    let running = place.steered("order:fence");
     let pid = pid(&running);
     // Its last figures are those of a look, or of a second ago.
     place.json(&["stats", &pid, "--json"]);
@@ -185,8 +178,8 @@ fn a_killed_process_is_shown_as_gone_and_cleared_away() {
 #[test]
 fn top_shows_every_process_and_its_rates() {
     let place = Place::new();
-    let mut running = steered(&place, "order:fence");
-    let _other = steered(&place, "order:strict");
+    let mut running = place.steered("order:fence");
+    let _other = place.steered("order:strict");
     let top = place.run(&["top", "--once", "--sort", "pid"]);
     let lines: Vec<&str> = top.succeeded().stdout.lines().collect();
     assert_eq!(lines.len(), 3, "{top:?}");
@@ -217,7 +210,7 @@ fn top_shows_every_process_and_its_rates() {
 #[test]
 fn a_file_that_is_no_page_is_told_in_one_line() {
     let place = Place::new();
-    let running = steered(&place, "order:fence");
+    let running = place.steered("order:fence");
     let [page] = &place.pages()[..] else { panic!("one page") };
     let copy = page.with_file_name("cupool.1.1.live");
     fs::copy(page, &copy).expect("copied");
@@ -234,7 +227,7 @@ fn a_file_that_is_no_page_is_told_in_one_line() {
 #[test]
 fn a_reader_may_leave() {
     let place = Place::new();
-    let running = steered(&place, "order:fence");
+    let running = place.steered("order:fence");
     let script = format!(
         "{} stats --watch=0.1 {} | head -n 3; echo ${{PIPESTATUS[0]}}",
         cupool_tests::COMMAND,

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cupool_tests::{COMMAND, Running};
+use cupool_tests::COMMAND;
 
 use crate::command::Place;
 
@@ -67,16 +67,10 @@ impl Drop for Terminal {
     }
 }
 
-fn steered(place: &Place) -> Running {
-    let mut running = place.victim("steer").start_pooled("order:fence");
-    running.wait_for("ready");
-    running
-}
-
 #[test]
 fn the_keys_do_what_they_say() {
     let place = Place::new();
-    let (first, second) = (steered(&place), steered(&place));
+    let (first, second) = (place.steered("order:fence"), place.steered("order:fence"));
     let Some(terminal) = Terminal::start(&place, "") else { return };
     let screen = terminal.shows("256 MiB idle");
     let head = screen.lines().nth(1).unwrap_or_default();
@@ -119,11 +113,14 @@ fn the_keys_do_what_they_say() {
 #[test]
 fn a_narrow_terminal_loses_columns_and_no_digits() {
     let place = Place::new();
-    let running = steered(&place);
+    let running = place.steered("order:fence");
     let Some(terminal) = Terminal::start(&place, "NO_COLOR=1") else { return };
     terminal.shows("128 MiB idle");
     let coloured = terminal.tmux(&["capture-pane", "-p", "-e"]);
-    assert!(!coloured.contains("[3") && !coloured.contains("38;5"), "{coloured:?}");
+    let colours = (30..38).map(|colour| format!("[{colour}m")).chain(["38;5".to_owned()]);
+    for colour in colours {
+        assert!(!coloured.contains(&colour), "{coloured:?}");
+    }
     terminal.tmux(&["resize-window", "-x", "50", "-y", "8"]);
     let screen = terminal.screen("fewer columns", |screen| {
         screen.lines().nth(1).is_some_and(|head| !head.contains("FENCE/S"))
@@ -139,7 +136,7 @@ fn without_a_process_it_says_so_and_waits() {
     let place = Place::new();
     let Some(terminal) = Terminal::start(&place, "") else { return };
     terminal.shows("No process of yours runs under cupool.");
-    let running = steered(&place);
+    let running = place.steered("order:fence");
     terminal.shows(&running.pid().to_string());
 }
 

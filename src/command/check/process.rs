@@ -29,7 +29,8 @@ pub fn look(pid: u32, findings: &mut Findings) -> Result<PathBuf, String> {
         maps.lines()
             .any(|line| line.rsplit('/').next().is_some_and(|name| name.starts_with(library)))
     };
-    let page = processes::of(pid).filter(|page| page.state == State::Running);
+    let mut page = processes::of(pid).filter(|page| page.state == State::Running);
+    processes::refresh(page.as_mut_slice());
     let (loaded, cuda) = (has("libcupool.so"), has("libcuda.so"));
     match (loaded, cuda, &page) {
         (false, _, _) => findings.no(
