@@ -36,7 +36,7 @@ size_t cupool_empty_cache(void);
  * Writes the stats file (JSON) to `path`, which is replaced atomically and may contain the patterns
  * %p pid, %h host, %e executable, %t start time, %n sequence number and %%. NULL: to the configured
  * place. Returns 0, or -1 with errno: ENOTCONN if there are no pools (yet), ENOENT if there is no
- * configured place (`stats:none`), EINVAL for a path that is no UTF-8, EPERM for a directory or
+ * configured place (`stats:none`) or `path` is empty, EINVAL for a path that is no UTF-8, EPERM for a directory or
  * file that is refused (PLATFORM.md says which), EBUSY if another file is in the way for long,
  * EDEADLK in a signal handler that has interrupted cupool, or why the system could not write it.
  */

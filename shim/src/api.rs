@@ -124,6 +124,9 @@ unsafe extern "C" fn cupool_stats_dump(path: *const c_char) -> c_int {
     let done = at_the_border(Err(libc::EDEADLK), || {
         let Some(pools) = state::pools() else { return Some(Err(libc::ENOTCONN)) };
         let Ok(path) = path.map(CStr::to_str).transpose() else { return Some(Err(libc::EINVAL)) };
+        if path == Some("") {
+            return Some(Err(libc::ENOENT));
+        }
         Some(dump::write(pools, path, "request").map_err(|failure| failure.errno()))
     });
     status(done)

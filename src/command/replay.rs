@@ -95,13 +95,13 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         if !arguments.json {
             all.push(figures);
         } else if !print(&format!("{}\n", figures.json())) {
-            return ExitCode::FAILURE;
+            return ExitCode::from(FAILURE);
         }
     }
     if !all.is_empty() && !print(&table(&all)) {
-        return ExitCode::FAILURE;
+        return ExitCode::from(FAILURE);
     }
-    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    if failed { ExitCode::from(FAILURE) } else { ExitCode::SUCCESS }
 }
 
 fn print(text: &str) -> bool {

@@ -95,6 +95,42 @@ fn from_c() {
     }
 }
 
+/// Every function at every time.
+#[test]
+fn at_every_time_of_a_process() {
+    let told = "before: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
+every size
+initialised: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
+in use: given back some, active 1, pools 1, blocks 1 of 2, dump written, to the configured place written
+every size
+nowhere ENOENT
+below a file ENOTDIR
+in a directory that is everybody's EPERM
+over a directory EPERM
+with too long a name ENAMETOOLONG
+with a name that is no text EINVAL
+with no name ENOENT
+in a child: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
+every size
+after its end: given back none, active 1, pools 1, blocks 0 of 2, dump written, to the configured place written
+every size
+";
+    for program in ["api", "api.py"] {
+        Victim::new(program).bare().printed("no cupool\n");
+        for backing in ["arena", "exact"] {
+            let pooled = Victim::new(program).pooled(&format!("order:auto,backing:{backing}"));
+            pooled.printed(told);
+            assert_eq!(pooled.stats().at("/reason"), "exit");
+            for name in ["before.json", "initialised.json", "child.json", "directory.json"] {
+                assert!(!pooled.files.iter().any(|file| file == name), "{:?}", pooled.files);
+            }
+        }
+    }
+    let none = Victim::new("api").env("CUPOOL_DISABLE", "1").pooled("order:auto");
+    let inactive = none.succeeded().stdout.lines().filter(|line| line.contains(", active 0, "));
+    assert_eq!(inactive.count(), 5, "{}", none.report());
+}
+
 #[test]
 fn from_python() {
     Victim::new("flush.py").bare().printed("no cupool\n");

@@ -25,6 +25,83 @@ fn top_level() {
     assert!(stats.at("/flushes").is_array());
 }
 
+/// Every key that is promised, by its name, in every place.
+#[test]
+fn keys() {
+    let output = Victim::new("flush").pooled("order:auto");
+    let stats = output.succeeded().stats();
+    let has = |place: &str, keys: &[&str]| {
+        for key in keys {
+            let at = format!("{place}/{key}");
+            assert!(stats.0.pointer(&at).is_some(), "no {at} in {:#}", stats.0);
+        }
+    };
+    has(
+        "",
+        &[
+            "schema",
+            "version",
+            "pid",
+            "process_start_time",
+            "executable",
+            "sequence",
+            "reason",
+            "time",
+            "options",
+            "devices",
+            "flushes",
+            "order",
+            "order_configured",
+            "order_reason",
+            "retired",
+        ],
+    );
+    has(
+        "/devices/0",
+        &[
+            "device",
+            "name",
+            "uuid",
+            "total_bytes",
+            "contexts",
+            "idle_bytes",
+            "num_alloc_retries",
+            "num_ooms",
+            "num_device_alloc",
+            "num_device_free",
+            "num_device_move",
+            "backing",
+            "backing_reason",
+            "order",
+            "hits",
+            "misses",
+            "fences",
+            "host_syncs",
+        ],
+    );
+    for gauge in ["allocated_bytes", "reserved_bytes", "requested_bytes", "allocation", "segment"] {
+        has(&format!("/devices/0/{gauge}"), &["current", "peak", "allocated", "freed"]);
+    }
+    for latency in ["malloc_latency_ns", "free_latency_ns"] {
+        has(&format!("/devices/0/{latency}"), &["count", "p50", "p90", "p99", "max"]);
+    }
+    has(
+        "/flushes/0",
+        &[
+            "reason",
+            "time",
+            "idle_bytes_before",
+            "idle_bytes_after",
+            "released_bytes",
+            "pending_bytes",
+            "released_later_bytes",
+            "driver_pools_released_bytes",
+            "duration_seconds",
+            "kept",
+        ],
+    );
+}
+
 #[test]
 fn per_device() {
     for backing in ["exact", "arena"] {

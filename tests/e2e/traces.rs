@@ -144,12 +144,76 @@ fn people_get_a_table() {
 
 /// A wrong file does not keep the others from being played.
 #[test]
-fn a_file_that_is_no_trace_is_told_in_a_line() {
-    let output = command(&["replay", "--json", "missing"]).arg(recorded("cupy")).bare();
-    assert_eq!(output.code, Some(1), "{}", output.report());
-    assert_eq!(output.stderr.lines().count(), 1, "{}", output.report());
-    assert!(output.stderr.starts_with("cupool: missing: No such file"), "{}", output.report());
-    assert_eq!(output.stdout.lines().count(), 1, "{}", output.report());
+fn files_that_are_no_traces_are_told_in_a_line_each() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let packed = std::fs::read(recorded("cupy")).expect("the trace");
+    let negative = b"a 0 512 0 -5\n";
+    let contents: [(&str, &[u8], &str); 7] = [
+        ("truncated", &packed[..packed.len() / 2], ": the gzip file ends early; "),
+        ("twice", b"a 0 1 0 0\na 0 1 0 1\n", ":2: block 0 is allocated while it is live; "),
+        ("unknown", b"f 3 0 0\n", ":1: block 3 is freed but not live; "),
+        ("negative", negative, ":1: not a line of a trace: a field is not a decimal number; "),
+        ("large", b"a 0 99999999999999999999 0 0\n", ":1: not a line of a trace: a number is too "),
+        ("table", b"id,bytes\n0,1\n", ":1: not a line of a trace: it starts with neither"),
+        ("binary", &[0xff; 9000], ":1: not a line of a trace: it is too long; "),
+    ];
+    let mut expected: Vec<(PathBuf, &str)> = Vec::new();
+    for (name, bytes, told) in contents {
+        let path = directory.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        expected.push((path, told));
+    }
+    expected.push((directory.path().join("missing"), ": No such file"));
+    expected.push((directory.path().to_owned(), ": Is a directory (os error 21); name the files"));
+
+    for form in ["--json", "--audit"] {
+        let mut replay = command(&["replay", form]).arg(recorded("cupy"));
+        for (path, _) in &expected {
+            replay = replay.arg(path);
+        }
+        let output = replay.arg(recorded("resnet")).bare();
+        assert_eq!(output.code, Some(2), "{}", output.report());
+        let lines: Vec<&str> = output.stderr.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{}", output.report());
+        for (line, (path, told)) in lines.iter().zip(&expected) {
+            let start = format!("cupool: {}{told}", path.display());
+            assert!(line.starts_with(&start), "{line}\nis not\n{start}");
+        }
+        let whole =
+            output.stdout.lines().filter(|line| line.contains("cupy") || line.contains("resnet"));
+        assert_eq!(whole.count(), 2, "the others are played: {}", output.report());
+    }
+}
+
+/// What is odd and no mistake: nothing in it, times that go back, more than any device has.
+#[test]
+fn odd_traces_are_played() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for (name, text, allocations, failed) in [
+        ("empty", "", 0, 0),
+        ("comments", "# none\n\n", 0, 0),
+        ("back", "a 0 1024 0 900\na 1 1024 1 100\nf 0 1 0\nf 1 0 5\n", 2, 0),
+        ("late", "a 0 1024 0 18446744073709551615\nf 0 0 18446744073709551615\n", 1, 0),
+        ("huge", "a 0 18446744073709551615 0 0\na 1 512 0 1\nf 0 0 2\nf 1 0 3\n", 2, 1),
+        ("zero", "a 0 0 0 0\na 1 512 0 1\nf 0 0 2\nf 1 0 3\n", 1, 0),
+    ] {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        let output = command(&["replay", "--json", "--audit"]).arg(&path).bare();
+        let figures = figures(&output).pop().expect("a line");
+        assert_eq!(
+            (&figures["allocations"], &figures["failed"]),
+            (&allocations.into(), &failed.into()),
+            "{name}"
+        );
+        let told = usize::from(failed > 0);
+        assert_eq!(output.stderr.lines().count(), told, "{name} {}", output.report());
+        assert!(
+            !output.stdout.contains("NaN") && !output.stdout.contains("inf"),
+            "{}",
+            output.stdout
+        );
+    }
 }
 
 #[test]
