@@ -15,9 +15,11 @@ use crate::driver::{
 };
 use crate::front::{Front, ShardId};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
+use crate::policy::decay::Aging;
 use crate::stats::{Counters, Events, Kept, PoolSnapshot};
 use crate::sync::Padded;
 
+mod decay;
 mod lease;
 mod memory;
 mod spare;
@@ -60,6 +62,8 @@ pub struct Pool<D: Driver> {
     pub lease: Lease,
     /// Bytes that may stay idle.
     budget: u64,
+    /// Since when what is idle has been. Only cupool's own thread looks.
+    aging: Mutex<Aging>,
 }
 
 impl<D: Driver> Pool<D> {
@@ -87,6 +91,7 @@ impl<D: Driver> Pool<D> {
             has_deferred: AtomicBool::new(false),
             lease: Lease::default(),
             budget,
+            aging: Mutex::default(),
         }
     }
 

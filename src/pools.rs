@@ -19,6 +19,7 @@ use crate::trace::Recorder;
 use table::{Found, Table};
 use threads::nanoseconds;
 
+mod decay;
 mod driver_pools;
 mod exports;
 mod flush;

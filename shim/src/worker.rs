@@ -71,6 +71,7 @@ fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live, metric
         metrics,
         trace: Clock::new(pools.records().then_some(TRACE_PERIOD)),
         rest: Rest::default(),
+        decay: Some(Instant::now()),
     };
     loop {
         // Read before looking: what comes meanwhile is served in the next round.
@@ -111,6 +112,8 @@ struct Worker {
     metrics: Metrics,
     trace: Clock,
     rest: Rest,
+    /// When what was not used for long is looked for.
+    decay: Option<Instant>,
 }
 
 /// Something that is done from time to time.
@@ -144,6 +147,13 @@ const DUTIES: &[Duty] = &[
     Duty {
         due: |worker| worker.rest.due(worker.pools),
         act: |worker| worker.rest.give_back(worker.pools),
+    },
+    Duty {
+        due: |worker| worker.decay,
+        act: |worker| {
+            worker.decay = None;
+            worker.decay = after(worker.pools.decay(Instant::now()));
+        },
     },
     Duty { due: |worker| worker.live.next(), act: |worker| worker.live.publish(worker.pools) },
 ];

@@ -70,6 +70,18 @@ choice! {
     }
 }
 
+choice! {
+    /// What memory is overwritten with that changes hands.
+    Fill(_testing) = "none|junk|zero" {
+        /// Nothing.
+        None = "none",
+        /// Bytes that no program takes for a value of its own.
+        Junk = "junk",
+        /// Zeros.
+        Zero = "zero",
+    }
+}
+
 /// Which signal asks for a flush and a stats file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignalChoice {

@@ -15,16 +15,18 @@ mod choice;
 mod formats;
 #[cfg(test)]
 mod fuzz;
+mod programs;
 mod table;
 #[cfg(test)]
 mod tests;
 mod value;
 mod warning;
 
-pub use choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
+pub use choice::{Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile};
 pub use formats::{HistoryLength, MetricsDirectory, SnapshotFile};
+pub use programs::Programs;
 pub use table::Options;
-pub use value::Limit;
+pub use value::{Limit, Span};
 pub use warning::Warning;
 
 use warning::Fault;

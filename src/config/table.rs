@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::choice::{Backing, LogFile, Order, SignalChoice, StatsFile, TraceFile};
+use super::choice::{Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile};
 use super::formats::{HistoryLength, MetricsDirectory, SnapshotFile};
-use super::value::{Limit, Value};
+use super::programs::Programs;
+use super::value::{Limit, Span, Value};
 use super::warning::Fault;
 
 /// From `name: type = "default"` and its documentation make the field, its parser, its default and
@@ -79,6 +80,33 @@ options! {
     /// How much idle memory the pool of a context keeps at most; the least recently used goes
     /// first. A percentage is of the device's memory.
     max_idle: Limit = "20%";
+    /// How long idle memory may stay unused before it is given back, in portions, by cupool's own
+    /// thread. `0` is as soon as that thread sees it, `off` is for ever.
+    decay: Span = "10s";
+    /// Idle memory is given back, the least recently used first, while the device has less free memory
+    /// than this, so that other processes find room without asking. A percentage is of the device's
+    /// memory.
+    min_free: Limit = "none";
+    /// How often the driver is asked for that. Not at all while nothing is idle.
+    min_free_period: Duration = "1s";
+    /// Whether the other processes of this user under cupool on the same GPU are asked to give their
+    /// idle memory back, for at most 200 ms, before an allocation fails for lack of it.
+    ask_neighbours: bool = "true";
+    /// `empty_cache()`, the signal and requests do nothing while less than this is idle in the process;
+    /// `cupool flush --force` always does. A percentage is of the device's memory.
+    flush_threshold: Limit = "0";
+    /// Nor do they less than this after the last time that they did.
+    flush_interval: Option<Duration> = "none";
+    /// The programs that cupool serves, all others are left alone: patterns with `*` and `?`, separated
+    /// by colons, for the path of the executable, or for its name alone if they hold no slash.
+    only: Programs = "none";
+    /// Programs that are left alone.
+    except: Programs = "none";
+    /// What memory is overwritten with when it is allocated and when it is freed, to find programs that
+    /// read what they never wrote: `junk` is the byte a5 and at the free 5a.
+    fill: Fill = "none";
+    /// Whether the last stats file lists the blocks that were never freed, by size.
+    report_leaks: bool = "false";
     /// Whether idle memory of the driver's own pools (of `cudaMallocAsync` and of graphs) is given back
     /// together with that of cupool.
     flush_driver_pools: bool = "true";

@@ -27,6 +27,16 @@ fn nothing_set_is_the_defaults() {
         order: Order::Auto,
         backing: Backing::Auto,
         max_idle: Limit::Percent(20.0),
+        decay: Span::For(Duration::from_secs(10)),
+        min_free: Limit::None,
+        min_free_period: Duration::from_secs(1),
+        ask_neighbours: true,
+        flush_threshold: Limit::Bytes(0),
+        flush_interval: None,
+        only: Programs::default(),
+        except: Programs::default(),
+        fill: Fill::None,
+        report_leaks: false,
         flush_driver_pools: true,
         framework_caches: true,
         signal: SignalChoice::Usr1,
@@ -52,7 +62,8 @@ fn nothing_set_is_the_defaults() {
 #[test]
 fn every_option_can_be_set() {
     let options = good(
-        "order:fence,backing:exact,max_idle:4GiB,flush_driver_pools:off,framework_caches:no,\
+        "order:fence,backing:exact,max_idle:4GiB,decay:5m,min_free:3%,min_free_period:20ms,ask_neighbours:no,\
+         flush_threshold:1M,flush_interval:1s,only:python*:/opt/*,except:sh,fill:junk,report_leaks:1,flush_driver_pools:off,framework_caches:no,\
          signal:RTMIN+3,signal_early:no,stats:/a/%p,interval:500ms,live:off,trace:/t.gz,metrics:/m,history:500,oom_snapshot:/o.%n,\
          log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
     );
@@ -60,6 +71,16 @@ fn every_option_can_be_set() {
         order: Order::Fence,
         backing: Backing::Exact,
         max_idle: Limit::Bytes(4 << 30),
+        decay: Span::For(Duration::from_secs(300)),
+        min_free: Limit::Percent(3.0),
+        min_free_period: Duration::from_millis(20),
+        ask_neighbours: false,
+        flush_threshold: Limit::Bytes(1 << 20),
+        flush_interval: Some(Duration::from_secs(1)),
+        only: Programs::of("python*:/opt/*"),
+        except: Programs::of("sh"),
+        fill: Fill::Junk,
+        report_leaks: true,
         flush_driver_pools: false,
         framework_caches: false,
         signal: SignalChoice::RealTime(3),
@@ -181,6 +202,17 @@ fn durations() {
         assert_eq!(good(&format!("interval:{text}")).interval, expected, "{text}");
     }
     assert_eq!(good("interval:none").interval, None);
+    for (text, span) in [
+        ("0", Span::For(Duration::ZERO)),
+        ("off", Span::Unlimited),
+        ("none", Span::Unlimited),
+        ("2s", Span::For(Duration::from_secs(2))),
+    ] {
+        let options = good(&format!("decay:{text}"));
+        assert_eq!(options.decay, span, "{text}");
+        let shown = options.pairs().into_iter().find(|(name, _)| *name == "decay");
+        assert_eq!(good(&format!("decay:{}", shown.unwrap().1)), options, "{text}");
+    }
 }
 
 #[test]
@@ -207,6 +239,11 @@ fn what_does_not_fit_is_left_out() {
         "stats:",
         "stats:/a/%q",
         "stats:a\0b",
+        "decay:1",
+        "decay:-1s",
+        "min_free_period:none",
+        "only:",
+        "fill:ones",
         "interval:0s",
         "interval:9ms",
         "interval:10",

@@ -112,6 +112,47 @@ impl Value for Option<Duration> {
     }
 }
 
+impl Value for Duration {
+    const FORM: &'static str = "DURATION (500ms, 10s, 5m, 1h)";
+
+    fn parse(text: &str, testing: bool) -> Result<Self, &'static str> {
+        Option::parse(text, testing)?.ok_or("not a duration")
+    }
+
+    fn show(&self) -> String {
+        Some(*self).show()
+    }
+}
+
+/// How long something lasts, if it ever ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// Until so much time is over; none at all, if that is zero.
+    For(Duration),
+    /// For ever.
+    Unlimited,
+}
+
+impl Value for Span {
+    const FORM: &'static str = "DURATION (500ms, 10s, 5m, 1h)|0|off";
+
+    fn parse(text: &str, testing: bool) -> Result<Self, &'static str> {
+        match text {
+            "0" => Ok(Self::For(Duration::ZERO)),
+            _ if text.eq_ignore_ascii_case("off") => Ok(Self::Unlimited),
+            _ => Ok(Option::parse(text, testing)?.map_or(Self::Unlimited, Self::For)),
+        }
+    }
+
+    fn show(&self) -> String {
+        match *self {
+            Self::For(Duration::ZERO) => "0".to_owned(),
+            Self::For(duration) => Some(duration).show(),
+            Self::Unlimited => "off".to_owned(),
+        }
+    }
+}
+
 impl Value for Option<Level> {
     const FORM: &'static str = "error|warn|info|debug|none";
 

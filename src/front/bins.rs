@@ -163,6 +163,11 @@ impl Bins {
         }
     }
 
+    /// Blocks that were ever put in. What another thread does meanwhile may not show.
+    pub(crate) fn pushed(&self) -> u64 {
+        get(&self.tick)
+    }
+
     /// Whether nothing is in them. What another thread does meanwhile may not show.
     pub(crate) fn is_empty(&self) -> bool {
         get(&self.occupied) == 0
@@ -221,7 +226,7 @@ impl Locked<'_> {
 
     /// Blocks that were ever put in.
     pub(crate) fn pushed(&self) -> u64 {
-        get(&self.0.tick)
+        self.0.pushed()
     }
 
     /// Puts a block in. Gives the one that this pushes out, if any.
@@ -242,18 +247,29 @@ impl Locked<'_> {
 
     /// Takes everything out, what was freed first first.
     pub(crate) fn empty(&mut self) -> Vec<Idle> {
-        let mut all = Vec::new();
-        let mut occupied = get(&self.0.occupied);
-        while occupied != 0 {
-            let bin = &self.0.bins[occupied.trailing_zeros() as usize];
+        self.empty_until(u64::MAX)
+    }
+
+    /// Takes out what was put in by the time that so many had been, what was freed first first.
+    pub(crate) fn empty_until(&mut self, pushed: u64) -> Vec<Idle> {
+        let mut out = Vec::new();
+        let occupied = get(&self.0.occupied);
+        for at in (0..BINS).filter(|at| occupied >> at & 1 == 1) {
+            let bin = &self.0.bins[at];
             let filled = get(&bin.filled) as usize;
-            all.extend(bin.places[..filled].iter().map(|place| (get(&place.tick), place.get())));
-            set(&bin.filled, 0);
-            occupied &= occupied - 1;
+            // The oldest stands first.
+            let old = bin.places[..filled].partition_point(|place| get(&place.tick) <= pushed);
+            out.extend(bin.places[..old].iter().map(|place| (get(&place.tick), place.get())));
+            for (place, stays) in (old..filled).enumerate() {
+                bin.places[place].move_from(&bin.places[stays]);
+            }
+            set(&bin.filled, (filled - old) as u64);
+            if old == filled {
+                set(&self.0.occupied, get(&self.0.occupied) & !(1 << at));
+            }
         }
-        set(&self.0.occupied, 0);
-        all.sort_unstable_by_key(|&(tick, _)| tick);
-        all.into_iter().map(|(_, idle)| idle).collect()
+        out.sort_unstable_by_key(|&(tick, _)| tick);
+        out.into_iter().map(|(_, idle)| idle).collect()
     }
 }
 

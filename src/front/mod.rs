@@ -53,6 +53,8 @@ struct Shard {
     allocations: Part,
     /// Bytes in the bins.
     idle: Part,
+    /// Blocks that had ever been put in at the last [`Front::drain_unused`].
+    looked: AtomicU64,
     hits: AtomicU64,
 }
 
@@ -254,6 +256,21 @@ impl Front {
     pub fn drain(&self, mut give: impl FnMut(Token, Stamp)) {
         for shard in self.shards() {
             self.empty(shard, &mut give);
+        }
+    }
+
+    /// Gives every block to `give` that has been here since the last call of this, in the order in
+    /// which those of a shard were freed.
+    pub fn drain_unused(&self, mut give: impl FnMut(Token, Stamp)) {
+        for shard in self.shards() {
+            let looked = shard.looked.swap(shard.bins.pushed(), Ordering::Relaxed);
+            if shard.bins.is_empty() {
+                continue;
+            }
+            let mut bins = shard.bins.lock();
+            for idle in bins.empty_until(looked) {
+                give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
+            }
         }
     }
 

@@ -37,13 +37,18 @@ pub struct Aging {
 }
 
 impl Aging {
-    /// The backing has come to `moment` now. Gives the latest moment that lies `decay` back, if one
-    /// was noted: what was not used after it can go.
-    pub fn note(&mut self, now: Instant, moment: Moment, decay: Duration) -> Option<Moment> {
-        let due = self.noted.back().is_none_or(|&(last, _)| now >= last + period(decay));
-        if due || decay.is_zero() {
-            self.noted.push_back((now, moment));
-        }
+    /// Whether the moment that the backing has come to is to be noted again.
+    pub fn is_due(&self, now: Instant, decay: Duration) -> bool {
+        self.noted.back().is_none_or(|&(last, _)| now >= last + period(decay))
+    }
+
+    /// The backing has come to `moment` now.
+    pub fn note(&mut self, now: Instant, moment: Moment) {
+        self.noted.push_back((now, moment));
+    }
+
+    /// The latest moment that lies `decay` back, if one was noted: what was not used after it can go.
+    pub fn old(&mut self, now: Instant, decay: Duration) -> Option<Moment> {
         let is_old = |noted: &(Instant, Moment)| now >= noted.0 + decay;
         while self.noted.get(1).is_some_and(is_old) {
             self.noted.pop_front();
@@ -58,13 +63,19 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn look(aging: &mut Aging, now: Instant, moment: u64, decay: Duration) -> Option<u64> {
+        if aging.is_due(now, decay) {
+            aging.note(now, Moment(moment));
+        }
+        aging.old(now, decay).map(|moment| moment.0)
+    }
+
     /// What is old after each of a number of looks, a second apart, at a backing that has come to one
     /// more moment at each.
     fn looks(decay: Duration, count: u64) -> Vec<Option<u64>> {
         let start = Instant::now();
         let mut aging = Aging::default();
-        let look = |at| aging.note(start + at as u32 * SECOND, Moment(at), decay);
-        (0..count).map(look).map(|moment| moment.map(|moment| moment.0)).collect()
+        (0..count).map(|at| look(&mut aging, start + at as u32 * SECOND, at, decay)).collect()
     }
 
     #[test]
@@ -84,10 +95,9 @@ mod tests {
         let decay = 8 * SECOND;
         for millisecond in 0..20_000 {
             let now = start + Duration::from_millis(millisecond);
-            let old = aging.note(now, Moment(millisecond), decay);
-            match old {
+            match look(&mut aging, now, millisecond, decay) {
                 None => assert!(millisecond < 8_000, "{millisecond}"),
-                Some(Moment(then)) => {
+                Some(then) => {
                     assert!(then + 8_000 <= millisecond, "{then} is not old at {millisecond}");
                     assert!(then + 9_000 > millisecond, "{then} at {millisecond} comes late");
                 }
@@ -100,8 +110,8 @@ mod tests {
     fn a_pause_in_the_looks_is_no_use_of_memory() {
         let start = Instant::now();
         let mut aging = Aging::default();
-        assert_eq!(aging.note(start, Moment(5), SECOND), None);
-        assert_eq!(aging.note(start + 100 * SECOND, Moment(5), SECOND), Some(Moment(5)));
+        assert_eq!(look(&mut aging, start, 5, SECOND), None);
+        assert_eq!(look(&mut aging, start + 100 * SECOND, 6, SECOND), Some(5));
     }
 
     #[test]

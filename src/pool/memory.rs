@@ -177,7 +177,7 @@ impl<D: Driver> Pool<D> {
         });
     }
 
-    fn give_to_backing(&self, token: Token, stamp: Stamp) -> u64 {
+    pub(super) fn give_to_backing(&self, token: Token, stamp: Stamp) -> u64 {
         let spare = self.backing.give(token, stamp);
         self.spare.store(spare, Ordering::Relaxed);
         spare

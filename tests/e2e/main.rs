@@ -27,6 +27,7 @@ mod package;
 mod peers;
 mod pitch;
 mod pointers;
+mod policies_giving_back;
 mod signals;
 mod signs;
 mod slurm;

@@ -146,7 +146,9 @@ impl Victim {
                 .clone()
                 .unwrap_or_else(|| directory.path().join("stats-%p.json").display().to_string());
             let comma = if options.is_empty() { "" } else { "," };
-            command.env("CUPOOL_CONF", format!("{options}{comma}stats:{pattern}"));
+            // All tests share the user and the simulated GPU: none is to flush another.
+            let conf = format!("ask_neighbours:off,{options}{comma}stats:{pattern}");
+            command.env("CUPOOL_CONF", conf);
         }
         if !preload.is_empty() {
             let joined = preload.iter().map(|path| path.as_os_str()).collect::<Vec<_>>();
