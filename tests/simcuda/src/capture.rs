@@ -41,6 +41,8 @@ pub struct Capture {
     thread: i32,
     context: ContextId,
     invalid: bool,
+    /// The graph that gets the nodes, if there is one already.
+    into: Option<usize>,
     nodes: Vec<Node>,
     /// For each stream that takes part, the nodes that its next one depends on.
     frontiers: BTreeMap<usize, Vec<usize>>,
@@ -177,6 +179,28 @@ pub fn forget_context(sim: &mut Sim, context: ContextId) {
 
 /// `cuStreamBeginCapture_v2`
 pub fn begin(handle: usize, mode: u32) -> Api {
+    begin_into(handle, mode, None)
+}
+
+/// `cuStreamBeginCaptureToGraph`: behind nothing that the graph has.
+pub fn begin_to_graph(
+    handle: usize,
+    graph: usize,
+    _dependencies: Out<usize>,
+    _edges: Out<usize>,
+    count: usize,
+    mode: u32,
+) -> Api {
+    if count > 0 {
+        return Err(Error::NOT_SUPPORTED);
+    }
+    if !state::lock().graphs.contains_key(&graph) {
+        return Err(Error::INVALID_VALUE);
+    }
+    begin_into(handle, mode, Some(graph))
+}
+
+fn begin_into(handle: usize, mode: u32, into: Option<usize>) -> Api {
     let mut sim = state::lock();
     let mode = Mode::from_c(mode)?;
     let context = context::current(&sim)?;
@@ -191,8 +215,9 @@ pub fn begin(handle: usize, mode: u32) -> Api {
     let frontiers = BTreeMap::from([(stream, Vec::new())]);
     let thread = state::thread();
     let (invalid, nodes) = (false, Vec::new());
-    sim.captures
-        .insert(id, Capture { mode, origin: stream, thread, context, invalid, nodes, frontiers });
+    let capture =
+        Capture { mode, origin: stream, thread, context, invalid, into, nodes, frontiers };
+    sim.captures.insert(id, capture);
     sim.streams.get_mut(&stream).expect("resolved above").capture = Some(id);
     Ok(())
 }
@@ -228,8 +253,18 @@ pub fn end(handle: usize, graph: Out<usize>) -> Api {
     if !joined(&capture) {
         return Err(Error::STREAM_CAPTURE_UNJOINED);
     }
-    let handle = sim.new_handle();
-    sim.graphs.insert(handle, Graph::new(capture.nodes));
+    let handle = match capture.into {
+        Some(handle) => {
+            let graph = sim.graphs.get_mut(&handle).ok_or(Error::INVALID_VALUE)?;
+            graph.append(&capture.nodes);
+            handle
+        }
+        None => {
+            let handle = sim.new_handle();
+            sim.graphs.insert(handle, Graph::new(capture.nodes));
+            handle
+        }
+    };
     graph.set(handle)
 }
 

@@ -23,6 +23,8 @@ pub struct Context {
     pub device: usize,
     /// Never the same for two contexts, even at one handle.
     pub serial: u64,
+    /// The primary context of which it is a part, if it is a green one.
+    pub part_of: Option<ContextId>,
     /// It is its device's primary context.
     pub primary: bool,
     /// Uses that `cuCtxDetach` has not ended.
@@ -102,6 +104,7 @@ pub fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
         Context {
             device,
             serial,
+            part_of: None,
             primary,
             uses: 1,
             fence: Clock::default(),
@@ -320,7 +323,12 @@ pub fn wait_event(id: ContextId, event: usize) -> Api {
     let mut fence = sim.events.get(&event).ok_or(Error::INVALID_HANDLE)?.clock.clone();
     fence.join(&sim.contexts[&id].fence);
     sim.engine.trim(&mut fence);
-    sim.contexts.get_mut(&id).expect("checked above").fence = fence;
+    // What goes for a primary context goes for its green ones.
+    for (&other, context) in &mut sim.contexts {
+        if other == id || context.part_of == Some(id) {
+            context.fence.join(&fence);
+        }
+    }
     Ok(())
 }
 

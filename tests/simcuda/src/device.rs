@@ -187,6 +187,7 @@ pub fn get_by_pci_bus_id(device: Out<i32>, text: Text) -> Api {
 pub fn get_attribute(value: Out<i32>, attribute: i32, device: i32) -> Api {
     check(device)?;
     let vmm = i32::from(!SETTINGS.no_vmm);
+    let linux = i32::from(!SETTINGS.wsl);
     value.set(match attribute {
         1 => 1024,                          // MAX_THREADS_PER_BLOCK
         2..=4 => 1024,                      // MAX_BLOCK_DIM_X, _Y, _Z
@@ -202,11 +203,14 @@ pub fn get_attribute(value: Out<i32>, attribute: i32, device: i32) -> Api {
         78 => 1,                            // STREAM_PRIORITIES_SUPPORTED
         83 => 1,                            // MANAGED_MEMORY
         88 => i32::from(SETTINGS.pageable), // PAGEABLE_MEMORY_ACCESS
-        89 => 1,                            // CONCURRENT_MANAGED_ACCESS
+        89 => linux,                        // CONCURRENT_MANAGED_ACCESS
         92 | 93 => 1,                       // CAN_USE_STREAM_MEM_OPS_V1, 64_BIT
         // VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, POSIX_FILE_DESCRIPTOR handles, RDMA with it
-        102 | 103 | 110 => vmm,
-        115 => 1, // MEMORY_POOLS_SUPPORTED
+        102 => vmm,
+        103 | 110 => vmm & linux,
+        115 => 1,     // MEMORY_POOLS_SUPPORTED
+        116 => linux, // GPU_DIRECT_RDMA_SUPPORTED
+        124 => linux, // DMA_BUF_SUPPORTED
         _ => 0,
     })
 }

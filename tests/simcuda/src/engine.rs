@@ -61,7 +61,9 @@ pub fn submit(
 /// Everything submitted to a context so far.
 pub fn all_of_context(sim: &Sim, context: ContextId) -> Clock {
     let mut all = sim.contexts.get(&context).map(|found| found.fence.clone()).unwrap_or_default();
-    for timeline in sim.engine.timelines().filter(|one| one.context == context) {
+    let part = |other| sim.contexts.get(&other).is_some_and(|one| one.part_of == Some(context));
+    let here = |other| other == context || part(other);
+    for timeline in sim.engine.timelines().filter(|one| here(one.context)) {
         all.join(&timeline.clock);
     }
     sim.engine.trim(&mut all);

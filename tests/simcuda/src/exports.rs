@@ -12,8 +12,8 @@ use std::sync::atomic::AtomicU64;
 use crate::abi::*;
 use crate::dispatch::{self, Code, Entry};
 use crate::{
-    capture, context, copy, device, event, fill, graph, host_function, host_memory, ipc, kernels,
-    memory, memory_pool, module, peer, pointer, primary, procaddr, stream, stream_memory,
+    capture, context, copy, device, event, fill, graph, green, host_function, host_memory, ipc,
+    kernels, memory, memory_pool, module, peer, pointer, primary, procaddr, stream, stream_memory,
     unsupported, vmm,
 };
 
@@ -111,6 +111,13 @@ driver! {
     cuCtxRecordEvent: "cuCtxRecordEvent" 12050 (context: usize, event: usize) = context::record_event;
     cuCtxWaitEvent: "cuCtxWaitEvent" 12050 (context: usize, event: usize) = context::wait_event;
 
+    cuDeviceGetDevResource: "cuDeviceGetDevResource" 12040 (device: i32, resource: Out<u32>, kind: u32) = green::device_resource;
+    cuDevResourceGenerateDesc: "cuDevResourceGenerateDesc" 12040 (description: Out<usize>, resources: In<u32>, count: u32) = green::describe;
+    cuGreenCtxCreate: "cuGreenCtxCreate" 12040 (green: Out<usize>, description: usize, device: i32, flags: u32) = green::create;
+    cuGreenCtxDestroy: "cuGreenCtxDestroy" 12040 (green: usize) = green::destroy;
+    cuCtxFromGreenCtx: "cuCtxFromGreenCtx" 12040 (context: Out<usize>, green: usize) = green::convert;
+    cuGreenCtxStreamCreate: "cuGreenCtxStreamCreate" 12050 (stream: Out<usize>, green: usize, flags: u32, priority: i32) = green::create_stream;
+
     cuMemAlloc: "cuMemAlloc" 2000 (pointer: Out<u32>, bytes: u32) = memory::alloc_32;
     cuMemAlloc_v2: "cuMemAlloc" 3020 (pointer: Out<u64>, bytes: usize) = memory::alloc;
     cuMemAllocPitch_v2: "cuMemAllocPitch" 3020 (pointer: Out<u64>, pitch: Out<usize>, width: usize, height: usize, element: u32) = memory::alloc_pitch;
@@ -184,6 +191,7 @@ driver! {
     cuStreamGetCaptureInfo_v3 | cuStreamGetCaptureInfo_v3_ptsz: "cuStreamGetCaptureInfo" 12030 (stream: usize, status: Out<u32>, id: Out<u64>, graph: Out<usize>, dependencies: Out<usize>, edges: Out<usize>, count: Out<usize>) = capture::get_info_v3;
     cuStreamBeginCapture | cuStreamBeginCapture_ptsz: "cuStreamBeginCapture" 10000 (stream: usize) = capture::begin_global;
     cuStreamBeginCapture_v2 | cuStreamBeginCapture_v2_ptsz: "cuStreamBeginCapture" 10010 (stream: usize, mode: u32) = capture::begin;
+    cuStreamBeginCaptureToGraph | cuStreamBeginCaptureToGraph_ptsz: "cuStreamBeginCaptureToGraph" 12030 (stream: usize, graph: usize, dependencies: Out<usize>, edges: Out<usize>, count: usize, mode: u32) = capture::begin_to_graph;
     cuStreamEndCapture | cuStreamEndCapture_ptsz: "cuStreamEndCapture" 10000 (stream: usize, graph: Out<usize>) = capture::end;
     cuThreadExchangeStreamCaptureMode: "cuThreadExchangeStreamCaptureMode" 10010 (mode: Out<u32>) = capture::exchange_thread_mode;
     cuStreamWriteValue32_v2 | cuStreamWriteValue32_v2_ptsz: "cuStreamWriteValue32" 11070 (stream: usize, address: u64, value: u32, flags: u32) = fill::write_value_32;
@@ -205,6 +213,9 @@ driver! {
     cuGraphLaunch | cuGraphLaunch_ptsz: "cuGraphLaunch" 10000 (executable: usize, stream: usize) = graph::launch;
     cuGraphExecDestroy: "cuGraphExecDestroy" 10000 (executable: usize) = graph::destroy_executable;
     cuGraphDestroy: "cuGraphDestroy" 10000 (graph: usize) = graph::destroy;
+    cuGraphAddChildGraphNode: "cuGraphAddChildGraphNode" 10000 (node: Out<usize>, graph: usize, dependencies: Out<usize>, count: usize, child: usize) = graph::add_child;
+    cuGraphExecUpdate: "cuGraphExecUpdate" 10020 (executable: usize, graph: usize, node: Out<usize>, result: Out<u32>) = graph::update_v1;
+    cuGraphExecUpdate_v2: "cuGraphExecUpdate" 12000 (executable: usize, graph: usize, result: Out<u32>) = graph::update;
     cuGraphGetNodes: "cuGraphGetNodes" 10000 (graph: usize, nodes: Out<usize>, count: Out<usize>) = graph::get_nodes;
 
     cuModuleLoad: "cuModuleLoad" 2000 (module: Out<usize>, path: Text) = module::load;
@@ -227,6 +238,7 @@ driver! {
     cuMemGetAccess: "cuMemGetAccess" 10020 (flags: Out<u64>, location: In<Location>, pointer: u64) = vmm::get_access;
     cuMemGetAllocationGranularity: "cuMemGetAllocationGranularity" 10020 (bytes: Out<usize>, properties: In<AllocationProperties>, option: u32) = vmm::granularity;
     cuMemRetainAllocationHandle: "cuMemRetainAllocationHandle" 11000 (handle: Out<u64>, pointer: u64) = vmm::retain_handle;
+    cuMemGetAllocationPropertiesFromHandle: "cuMemGetAllocationPropertiesFromHandle" 10020 (properties: Out<AllocationProperties>, handle: u64) = vmm::properties_of;
     cuMemExportToShareableHandle: "cuMemExportToShareableHandle" 10020 (descriptor: Out<i32>, handle: u64, kind: u32, flags: u64) = vmm::export;
     cuMemImportFromShareableHandle: "cuMemImportFromShareableHandle" 10020 (handle: Out<u64>, descriptor: usize, kind: u32) = vmm::import;
 
@@ -259,9 +271,6 @@ driver! {
     cuStreamWaitValue64_v2 | cuStreamWaitValue64_v2_ptsz: "cuStreamWaitValue64" 11070 () = unsupported::in_context;
     cuStreamWriteValue64_v2 | cuStreamWriteValue64_v2_ptsz: "cuStreamWriteValue64" 11070 () = unsupported::in_context;
     cuFlushGPUDirectRDMAWrites: "cuFlushGPUDirectRDMAWrites" 11030 () = unsupported::in_context;
-    cuGreenCtxCreate: "cuGreenCtxCreate" 12040 () = unsupported::in_context;
-    cuCtxFromGreenCtx: "cuCtxFromGreenCtx" 12040 () = unsupported::in_context;
-    cuGreenCtxStreamCreate: "cuGreenCtxStreamCreate" 12050 () = unsupported::in_context;
     cuMemAllocHost: "cuMemAllocHost" 2000 () = unsupported::in_context;
     cuMemHostRegister: "cuMemHostRegister" 4000 () = unsupported::in_context;
     cuMemGetDefaultMemPool: "cuMemGetDefaultMemPool" 13000 () = unsupported::in_context;

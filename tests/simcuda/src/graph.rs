@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
+use std::mem::discriminant;
 use std::sync::Arc;
 
 use crate::abi::Out;
@@ -15,6 +16,7 @@ use crate::stream;
 use crate::timeline::Request;
 
 /// One captured operation.
+#[derive(Clone)]
 pub struct Node {
     /// What it does.
     pub request: Request,
@@ -33,6 +35,16 @@ impl Graph {
     /// A graph of captured nodes, each behind those it depends on.
     pub fn new(nodes: Vec<Node>) -> Self {
         Self { nodes: Arc::new(nodes) }
+    }
+
+    /// Adds nodes that depend on none of those that there are.
+    pub fn append(&mut self, nodes: &[Node]) {
+        let all = Arc::make_mut(&mut self.nodes);
+        let before = all.len();
+        all.extend(nodes.iter().cloned().map(|mut node| {
+            node.after.iter_mut().for_each(|after| *after += before);
+            node
+        }));
     }
 }
 
@@ -128,6 +140,55 @@ pub fn create(graph: Out<usize>, flags: u32) -> Api {
     let handle = sim.new_handle();
     sim.graphs.insert(handle, Graph::new(Vec::new()));
     graph.set(handle)
+}
+
+/// `cuGraphAddChildGraphNode`: a copy of the child's nodes, which depend on nothing.
+pub fn add_child(
+    node: Out<usize>,
+    graph: usize,
+    _dependencies: Out<usize>,
+    count: usize,
+    child: usize,
+) -> Api {
+    let mut sim = state::lock();
+    if count > 0 {
+        return Err(Error::NOT_SUPPORTED);
+    }
+    let nodes = Arc::clone(&sim.graphs.get(&child).ok_or(Error::INVALID_VALUE)?.nodes);
+    let handle = sim.new_handle();
+    sim.graphs.get_mut(&graph).ok_or(Error::INVALID_VALUE)?.append(&nodes);
+    node.set(handle)
+}
+
+/// `CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED`
+const TOPOLOGY_CHANGED: u32 = 2;
+
+/// `cuGraphExecUpdate_v2`: other arguments for the same operations. The result comes first in what the
+/// caller gets.
+pub fn update(executable: usize, graph: usize, result: Out<u32>) -> Api {
+    let mut sim = state::lock();
+    let nodes = Arc::clone(&sim.graphs.get(&graph).ok_or(Error::INVALID_VALUE)?.nodes);
+    let found = sim.executables.get(&executable).ok_or(Error::INVALID_VALUE)?;
+    let alike = |(a, b): (&Node, &Node)| {
+        a.after == b.after && discriminant(&a.request.work) == discriminant(&b.request.work)
+    };
+    let same = found.nodes.len() == nodes.len() && found.nodes.iter().zip(&*nodes).all(alike);
+    if !same {
+        result.set(TOPOLOGY_CHANGED)?;
+        return Err(Error::GRAPH_EXEC_UPDATE_FAILURE);
+    }
+    // Each node stays in the branch that it was in.
+    let streams: Vec<usize> = found.nodes.iter().map(|node| node.stream).collect();
+    let renamed = nodes.iter().zip(streams).map(|(node, stream)| Node { stream, ..node.clone() });
+    let renamed = Arc::new(renamed.collect());
+    sim.executables.get_mut(&executable).expect("just found").nodes = renamed;
+    result.set(0)
+}
+
+/// `cuGraphExecUpdate` of CUDA 10.2.
+pub fn update_v1(executable: usize, graph: usize, node: Out<usize>, result: Out<u32>) -> Api {
+    node.set_if_wanted(0);
+    update(executable, graph, result)
 }
 
 /// `cuGraphGetNodes`: their number; nodes have no handles here.

@@ -27,6 +27,7 @@ mod event;
 mod exports;
 mod fill;
 mod graph;
+mod green;
 mod hazard;
 mod host_function;
 mod host_memory;

@@ -259,7 +259,9 @@ pub fn alloc(pointer: Out<u64>, bytes: usize) -> Api {
     if bytes == 0 || pointer.is_null() {
         return Err(Error::INVALID_VALUE);
     }
-    pointer.set(sim.allocate(context, bytes as u64, Kind::Device)?)
+    // Memory of a green context is that of the primary one.
+    let owner = sim.contexts[&context].part_of.unwrap_or(context);
+    pointer.set(sim.allocate(owner, bytes as u64, Kind::Device)?)
 }
 
 /// `cuMemAlloc` of CUDA 3.1: no context of today has 32-bit addresses, as measured. Writes four

@@ -22,16 +22,21 @@ pub fn device_of(id: ContextId) -> Option<usize> {
     (ordinal < SETTINGS.devices && id == PRIMARY_HANDLES + ordinal * DISTANCE).then_some(ordinal)
 }
 
-/// `cuDevicePrimaryCtxRetain`
-pub fn retain(context: Out<usize>, device: i32) -> Api {
+/// Retains a device's primary context.
+pub fn keep(device: i32) -> Api<ContextId> {
     let (ordinal, id) = find(device)?;
-    context.set(id)?;
     let mut sim = state::lock();
     *sim.retained.entry(ordinal).or_default() += 1;
     if !sim.contexts.contains_key(&id) {
         context::make(&mut sim, id, ordinal, true);
     }
-    Ok(())
+    Ok(id)
+}
+
+/// `cuDevicePrimaryCtxRetain`
+pub fn retain(context: Out<usize>, device: i32) -> Api {
+    context.set(find(device)?.1)?;
+    keep(device).map(drop)
 }
 
 /// `cuDevicePrimaryCtxRelease_v2`

@@ -29,6 +29,8 @@ pub struct Settings {
     pub driver_version: i32,
     /// `SIMCUDA_NO_VMM`: the devices cannot manage virtual memory.
     pub no_vmm: bool,
+    /// `SIMCUDA_WSL`: the driver of the Windows Subsystem for Linux.
+    pub wsl: bool,
     /// `SIMCUDA_LATENCY=facts`: calls take the time they take on an H200.
     pub latency: bool,
     /// `SIMCUDA_PAGEABLE`: the devices can access pageable host memory.
@@ -52,6 +54,7 @@ impl Settings {
             devices: number("SIMCUDA_DEVICES", 1),
             driver_version: number("SIMCUDA_DRIVER_VERSION", 13000),
             no_vmm: flag("SIMCUDA_NO_VMM"),
+            wsl: flag("SIMCUDA_WSL"),
             latency: env::var("SIMCUDA_LATENCY").is_ok_and(|value| value == "facts"),
             pageable: flag("SIMCUDA_PAGEABLE"),
             peers: flag("SIMCUDA_PEERS"),

@@ -45,6 +45,11 @@ fn make(sim: &mut Sim, context: ContextId, sort: Sort, priority: i32) -> usize {
     handle
 }
 
+/// A stream in `context` that has nothing to do with the legacy default stream.
+pub fn make_non_blocking(sim: &mut Sim, context: ContextId) -> usize {
+    make(sim, context, Sort::NonBlocking, 0)
+}
+
 /// The stream that a handle means to the calling thread in this call.
 pub fn resolve(sim: &mut Sim, handle: usize) -> Api<usize> {
     let context = context::current(sim)?;

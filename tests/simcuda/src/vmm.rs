@@ -102,6 +102,9 @@ pub fn create(
     if bytes == 0 || !bytes.is_multiple_of(PAGE) || properties.kind != PINNED || flags != 0 {
         return Err(Error::INVALID_VALUE);
     }
+    if properties.handle_types != 0 && SETTINGS.wsl {
+        return Err(Error::NOT_SUPPORTED);
+    }
     latency::about(bytes, 1);
     let mut sim = state::lock();
     sim.devices[device].take(bytes)?;
@@ -259,6 +262,22 @@ pub fn retain_handle(handle: Out<u64>, pointer: u64) -> Api {
     let number = block.span;
     sim.physical.get_mut(&number).expect("a mapping keeps its memory").handles += 1;
     handle.set(number)
+}
+
+/// `cuMemGetAllocationPropertiesFromHandle`
+pub fn properties_of(properties: Out<AllocationProperties>, handle: u64) -> Api {
+    supported()?;
+    let mut sim = state::lock();
+    let physical = held(&mut sim, handle)?;
+    let mut flags = [0; 8];
+    flags[1] = u8::from(physical.rdma);
+    properties.set(AllocationProperties {
+        kind: PINNED,
+        handle_types: physical.handle_types,
+        location: Location { kind: ON_DEVICE, id: physical.device as i32 },
+        win32: 0,
+        flags,
+    })
 }
 
 /// `CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR`
