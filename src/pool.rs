@@ -58,6 +58,8 @@ pub struct Pool<D: Driver> {
     pub events: Padded<Events>,
     deferred: Mutex<Deferred>,
     has_deferred: AtomicBool,
+    /// A fault has broken the context.
+    broken: AtomicBool,
     /// Who works in the context on the pool's own account.
     pub lease: Lease,
     /// Bytes that may stay idle.
@@ -89,6 +91,7 @@ impl<D: Driver> Pool<D> {
             events: Padded::default(),
             deferred: Mutex::default(),
             has_deferred: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
             lease: Lease::default(),
             budget,
             aging: Mutex::default(),
@@ -103,6 +106,16 @@ impl<D: Driver> Pool<D> {
     /// The backing.
     pub fn backing(&self) -> &dyn Backing<D> {
         &*self.backing
+    }
+
+    /// Whether a fault has broken the context: it does nothing any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Acquire)
+    }
+
+    /// A fault has broken the context.
+    pub fn break_down(&self) {
+        self.broken.store(true, Ordering::Release);
     }
 
     /// Puts whatever is submitted to the context from now on behind what was submitted before. The

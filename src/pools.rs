@@ -22,6 +22,7 @@ use threads::nanoseconds;
 mod decay;
 mod driver_pools;
 mod exports;
+mod faults;
 mod flush;
 mod free_memory;
 mod grow;
@@ -67,6 +68,7 @@ pub struct Pools<D: Driver> {
     marks: marks::Marks,
     mode: ModeSwitch,
     captures: Captures,
+    faults: faults::Faults,
     /// The wait for the fences placed since the last settling.
     debt: Debt,
     /// Which devices may use the memory of other contexts.
@@ -108,6 +110,7 @@ impl<D: Driver> Pools<D> {
             blocks: PtrMap::default(),
             marks: marks::Marks::default(),
             captures: Captures::default(),
+            faults: faults::Faults::default(),
             debt: Debt::default(),
             peers: peers::Peers::default(),
             pitches: pitch::Pitches::default(),
@@ -168,6 +171,9 @@ impl<D: Driver> Pools<D> {
                 Err(_) => return self.driver.allocate(bytes),
             },
         };
+        if self.is_broken(&pool) {
+            return self.driver.allocate(bytes);
+        }
         let block = match pool.reuse(&self.driver, &self.captures, self.mode.mode(), shard, bytes) {
             Some(block) => block,
             None => self.grow(&pool, shard, bytes)?,
@@ -213,7 +219,12 @@ impl<D: Driver> Pools<D> {
         }
         let (shard, started) = self.count_call();
         let mode = self.mode.mode();
-        match pool.order(&self.driver, &self.captures, mode) {
+        let ordered = if self.is_broken(&pool) {
+            Err(None)
+        } else {
+            pool.order(&self.driver, &self.captures, mode).map_err(Some)
+        };
+        match ordered {
             Ok(Some(stamp)) => {
                 if mode == Mode::Fence {
                     self.debt.incur();
@@ -232,7 +243,10 @@ impl<D: Driver> Pools<D> {
                 }
             }
             // Where the pool cannot order the free, the driver frees, or says why it does not.
-            Err(_) => {
+            Err(error) => {
+                if let Some(error) = error {
+                    self.answered(error.code());
+                }
                 let disposed = pool.dispose(&self.driver, shard, token);
                 if disposed.is_err() {
                     // Not freed: the block stays the program's.
@@ -331,15 +345,19 @@ impl<D: Driver> Pools<D> {
         if self.phase() != Phase::Open {
             return;
         }
+        let mut faults = Vec::new();
         self.debt.pay(|| {
             for pool in self.table.all() {
                 // Another thread may be destroying the context of this one, which waits too.
                 if let Some(_held) = pool.lease.hold() {
                     // A fault shows in the call that is about to be made.
-                    let _ = pool.settle(&self.driver);
+                    faults.extend(pool.settle(&self.driver).err());
                 }
             }
         });
+        for error in faults {
+            self.answered(error.code());
+        }
     }
 
     /// Everything at this moment.

@@ -10,6 +10,7 @@ use once_cell::race::OnceBox;
 
 use crate::cancel::Uncancelled;
 use crate::ffi::{AccessDescription, AllocationProperties, Functions, Location, Status};
+use crate::hooks::green;
 use crate::libcuda;
 
 /// `CU_EVENT_DISABLE_TIMING`
@@ -209,7 +210,7 @@ impl Driver for RealDriver {
     fn current_context(&self) -> Result<Option<Context>, DriverError> {
         let mut context = 0;
         call!(self, cuCtxGetCurrent(&raw mut context))?;
-        Ok((context != 0).then_some(Context(context)))
+        Ok((context != 0).then(|| Context(green::owner(context))))
     }
 
     fn push_context(&self, context: Context) -> Result<(), DriverError> {

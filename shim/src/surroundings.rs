@@ -9,33 +9,44 @@ use libc::dl_phdr_info;
 
 use crate::driver;
 
-/// Reads the environment and the loader's list of objects in memory, asks the driver about peers,
-/// and whether `/dev/dxg` is there, through which CUDA works in the Windows Subsystem for Linux.
+/// Reads the environment and the loader's list of objects in memory, and asks the driver about peers.
+/// In the Windows Subsystem for Linux CUDA works through `/dev/dxg`, and the driver lies in a directory
+/// of its own.
 pub fn look() -> Surroundings {
-    let mut library: Option<String> = None;
-    // SAFETY: `visit` takes its data as the name that is passed here and outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut library).cast()) };
+    let mut loaded = Loaded::default();
+    // SAFETY: `visit` takes its data as what is passed here and outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut loaded).cast()) };
     Surroundings {
-        wsl: Path::new("/dev/dxg").exists(),
+        wsl: loaded.driver_of_wsl || Path::new("/dev/dxg").exists(),
         launcher: launcher(|name| env::var(name).ok()),
-        library,
+        library: loaded.library,
         peers: driver::has_peers(),
     }
 }
 
-/// Stops at the first object that shares memory.
-unsafe extern "C" fn visit(info: *mut dl_phdr_info, _: usize, found: *mut c_void) -> c_int {
+/// What the objects in memory tell.
+#[derive(Default)]
+struct Loaded {
+    /// The file name of the first that shares memory.
+    library: Option<String>,
+    /// The driver is that of the Windows Subsystem for Linux.
+    driver_of_wsl: bool,
+}
+
+/// Looks at one object.
+unsafe extern "C" fn visit(info: *mut dl_phdr_info, _: usize, loaded: *mut c_void) -> c_int {
     // SAFETY: `dl_iterate_phdr` describes a loaded object, whose name is a C string or null.
     let path = unsafe {
         let name = (*info).dlpi_name;
         if name.is_null() { c"" } else { CStr::from_ptr(name) }
     };
-    let name = path.to_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    if !shares_memory(name) {
-        return 0;
-    }
+    let mut parts = path.to_bytes().rsplit(|&byte| byte == b'/');
+    let name = parts.next().unwrap_or_default();
     // SAFETY: `dl_iterate_phdr` passes on what `look` gave it, which nobody else holds.
-    let found = unsafe { &mut *found.cast::<Option<String>>() };
-    *found = Some(String::from_utf8_lossy(name).into_owned());
-    1
+    let loaded = unsafe { &mut *loaded.cast::<Loaded>() };
+    if loaded.library.is_none() && shares_memory(name) {
+        loaded.library = Some(String::from_utf8_lossy(name).into_owned());
+    }
+    loaded.driver_of_wsl |= name.starts_with(b"libcuda.so") && parts.any(|part| part == b"wsl");
+    0
 }

@@ -100,7 +100,8 @@ impl Row {
     /// The flag by which `cuGetProcAddress` is asked for this variant of the default stream.
     pub fn flags(&self) -> u64 {
         const PER_THREAD_DEFAULT_STREAM: u64 = 2;
-        let per_thread = self.symbol.to_bytes().ends_with(b"_ptsz");
+        let symbol = self.symbol.to_bytes();
+        let per_thread = symbol.ends_with(b"_ptsz") || symbol.ends_with(b"_ptds");
         if per_thread { PER_THREAD_DEFAULT_STREAM } else { 0 }
     }
 }
@@ -121,7 +122,8 @@ const fn family(symbol: &[u8]) -> usize {
 pub fn rows_of(name: &CStr) -> impl Iterator<Item = &'static Row> {
     let name = name.to_bytes();
     let name = &name[..family(name)];
-    let rows = UNTOUCHED.iter().chain(hooks::ROWS).chain(hooks::reclaim::ROWS).chain(WATCHED);
+    let rows = UNTOUCHED.iter().chain(hooks::ROWS).chain(hooks::reclaim::ROWS);
+    let rows = rows.chain(hooks::fault::ROWS).chain(hooks::fault::looks::ROWS).chain(WATCHED);
     rows.filter(move |row| row.family == name.len() && row.family() == name)
 }
 
@@ -165,8 +167,7 @@ macro_rules! watched {
 use Sign::*;
 
 watched! {
-    SETTLE => cuEventQuery, cuEventElapsedTime, cuEventElapsedTime_v2, cuStreamQuery,
-        cuStreamQuery_ptsz;
+    SETTLE => cuEventElapsedTime, cuEventElapsedTime_v2;
 
     always(PinnedMemory) => cuMemHostAlloc, cuMemAllocHost, cuMemAllocHost_v2;
     always(RegisteredMemory) => cuMemHostRegister, cuMemHostRegister_v2;
@@ -248,5 +249,4 @@ watched! {
         cuGraphExecBatchMemOpNodeSetParams;
 
     always(SecondDevice) => cuMulticastAddDevice;
-    always(GreenContext) => cuCtxFromGreenCtx;
 }

@@ -170,7 +170,11 @@ pub unsafe fn reset_primary(real: impl Fn() -> Status, device: c_int) -> Status 
 }
 
 /// Makes a call that ends the primary context of `device`, if there is one and unless it `remains`.
-fn end_primary(real: impl Fn() -> Status, device: c_int, remains: impl Fn() -> bool) -> Status {
+pub(super) fn end_primary(
+    real: impl Fn() -> Status,
+    device: c_int,
+    remains: impl Fn() -> bool,
+) -> Status {
     match driver::primary_context(device) {
         Some(context) => around(real, |pools, call| end(pools, context, call, &remains)),
         None => real(),

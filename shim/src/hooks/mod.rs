@@ -5,7 +5,9 @@
 
 pub mod capture;
 mod context;
+pub mod fault;
 mod global;
+pub mod green;
 mod ipc;
 mod lookup;
 mod memory;
@@ -26,7 +28,7 @@ use crate::entry::{
 };
 use crate::table::What;
 
-hooks! { ROWS of What::Hook;
+hooks! { ROWS of What::Hook, "C";
     cuMemAlloc_v2 since 3020 (out: *mut u64, bytes: usize) = memory::allocate(out, bytes);
     cuMemFree_v2 since 3020 (ptr: u64) = memory::free(ptr);
     cuMemFreeAsync since 11020 (ptr: u64, stream: usize) = memory::free_in_stream(ptr);
@@ -38,7 +40,9 @@ hooks! { ROWS of What::Hook;
         = reclaim::retry_after(Sign::ManagedMemory);
     cuGreenCtxCreate since 12040
         (out: *mut usize, resources: usize, device: c_int, flags: c_uint)
-        = reclaim::retry_after(Sign::GreenContext);
+        = green::create(out, device);
+    cuGreenCtxDestroy since 12040 (green: usize) = green::destroy(green);
+    cuCtxFromGreenCtx since 12040 (out: *mut usize, green: usize) = green::convert(out, green);
     cuGreenCtxStreamCreate since 12050
         (out: *mut usize, context: usize, flags: c_uint, priority: c_int)
         = reclaim::retry_after(Sign::GreenContext);

@@ -45,11 +45,14 @@ impl Real {
     }
 }
 
-/// Makes hooks, and the rows of the table for them. First `NAME of kind;` for the rows, then for
-/// each function `symbol since version (arguments) = module::function(what it needs of them);`:
+/// Makes hooks, and the rows of the table for them. First `NAME of kind, abi;` for the rows, then
+/// for each function `symbol since version (arguments) = module::function(what it needs of them);`:
 /// the exported function calls that one, with the real call as a closure in front.
+///
+/// The ABI is `"C"`, or `"C-unwind"` for functions that may block while nothing of ours is held: a
+/// thread that is cancelled there is unwound through the hook as it would be without it.
 macro_rules! hooks {
-    ($rows:ident of $what:path;
+    ($rows:ident of $what:path, $abi:literal;
      $($symbol:ident since $since:literal ($($argument:ident: $type:ty),*)
         = $module:ident::$function:ident($($pass:expr),*);)+) => {
         /// The rows of the functions here.
@@ -61,12 +64,12 @@ macro_rules! hooks {
             /// As for that function.
             #[unsafe(no_mangle)]
             #[allow(non_snake_case)]
-            unsafe extern "C" fn $symbol($($argument: $type),*) -> Status {
+            unsafe extern $abi fn $symbol($($argument: $type),*) -> Status {
                 let real = || {
                     // SAFETY: the address is that of the driver's function, or of one that takes
                     // nothing and returns an error.
                     unsafe {
-                        let real: unsafe extern "C" fn($($type),*) -> Status =
+                        let real: unsafe extern $abi fn($($type),*) -> Status =
                             std::mem::transmute(REAL.address());
                         real($($argument),*)
                     }

@@ -9,7 +9,7 @@ use cupool::driver::DriverError;
 use cupool::order::Sign;
 
 use super::real::hooks;
-use super::{Real, Status, memory, pooled_if_made, reclaim, sign};
+use super::{Real, SUCCESS, Status, fault, memory, pooled_if_made, reclaim, sign};
 use crate::predicate;
 use crate::table::What;
 
@@ -19,12 +19,18 @@ use crate::table::What;
 /// None beyond the driver's own. A function that failed for lack of memory has done nothing.
 #[inline]
 pub unsafe fn retry(real: impl Fn() -> Status) -> Status {
-    let mut status = real();
+    let status = real();
+    if status == SUCCESS { SUCCESS } else { failed(status, real) }
+}
+
+#[cold]
+fn failed(mut status: Status, real: impl Fn() -> Status) -> Status {
     for wait in [false, true] {
         if status == DriverError::OUT_OF_MEMORY.code() && give_back(wait) {
             status = real();
         }
     }
+    fault::tell(status);
     status
 }
 
@@ -57,7 +63,7 @@ fn give_back(wait: bool) -> bool {
     pooled_if_made(|pools| pools.make_room(wait)).unwrap_or(false)
 }
 
-hooks! { ROWS of What::Retried;
+hooks! { ROWS of What::Retried, "C-unwind";
     cuMemGetInfo_v2 since 3020 (free: *mut usize, total: *mut usize) = memory::info(free);
     cuMemCreate since 10020
         (out: *mut u64, bytes: usize, properties: *const c_void, flags: u64)
