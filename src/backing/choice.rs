@@ -63,10 +63,11 @@ pub fn launcher(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
     }
 }
 
-/// Whether a loaded library of this file name shares device memory with other processes by legacy
-/// IPC, without being asked for it by the program: MPI and UCX.
+/// Whether a loaded library of this file name shares device memory by ways that only native allocations
+/// allow, without being asked for it by the program: MPI and UCX with other processes by legacy IPC,
+/// GDRCopy with the host by peer-to-peer pages and `SYNC_MEMOPS`.
 pub fn shares_memory(file_name: &[u8]) -> bool {
-    const PREFIXES: &[&[u8]] = &[b"libmpi.so", b"libmpich.so", b"libucp.so"];
+    const PREFIXES: &[&[u8]] = &[b"libmpi.so", b"libmpich.so", b"libucp.so", b"libgdrapi.so"];
     PREFIXES.iter().any(|prefix| file_name.starts_with(prefix))
 }
 
