@@ -9,6 +9,11 @@ use crate::{ALL, same};
 same! {
     a_block_freed_during_a_capture: Victim::new("capture_reuse"), ALL;
     another_thread_works_meanwhile: Victim::new("capture_thread"), ALL;
+    several_at_once: Victim::new("captures").arg("several"), ALL;
+    ended_by_another_thread: Victim::new("captures").arg("elsewhere"), ALL;
+    invalidated: Victim::new("captures").arg("spoilt"), ALL;
+    graphs_that_are_put_together_and_changed: Victim::new("captures").arg("graphs"), ALL;
+    whatever_is_asked_of_the_pool_meanwhile: Victim::new("captures").arg("quiet"), ALL;
     the_device_is_reset_meanwhile:
         Victim::new("capture_reset").env("SIMCUDA_MEMORY", "1073741824"), ALL;
 }

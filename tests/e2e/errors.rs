@@ -44,6 +44,15 @@ fn a_fault_surfaces_at_the_next_call_that_waits() {
     }
 }
 
+/// Once the program knows of a fault, every call reports it, whatever could be served without the
+/// driver, and however the program has heard.
+#[test]
+fn a_fault_that_is_known() {
+    for how in ["device", "stream", "event", "copy", "query", "done"] {
+        crate::runs_alike(&Victim::new("fault_known").arg(how), ALL);
+    }
+}
+
 /// The pool's own driver calls may fail for reasons of the driver: the program must not notice.
 #[test]
 fn failures_of_the_pools_own_calls_stay_unnoticed() {

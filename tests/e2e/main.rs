@@ -4,12 +4,15 @@
 //! alike in both cases has one line in a `same!` table.
 
 mod capture;
+mod comm;
 mod command;
 mod command_check;
 mod command_live;
 mod command_run;
 mod command_top;
+mod contexts;
 mod driver_pools;
+mod drivers;
 mod entry;
 mod errors;
 mod examples;

@@ -131,7 +131,7 @@ const NO_SIGN: &[&str] = &[
     "cuCtxAttach cuCtxCreate cuCtxCreate_v2 cuCtxCreate_v3 cuCtxCreate_v4 cuCtxDestroy \
      cuCtxDestroy_v2 cuCtxDetach cuCtxPushCurrent cuCtxPushCurrent_v2 cuCtxSetCurrent \
      cuDevicePrimaryCtxRelease cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxReset \
-     cuDevicePrimaryCtxReset_v2 cuDevicePrimaryCtxRetain",
+     cuDevicePrimaryCtxReset_v2 cuDevicePrimaryCtxRetain cuGreenCtxDestroy",
     // Captures.
     "cuStreamBeginCapture cuStreamBeginCapture_ptsz cuStreamBeginCapture_v2 \
      cuStreamBeginCapture_v2_ptsz cuStreamBeginCaptureToGraph \
@@ -139,6 +139,10 @@ const NO_SIGN: &[&str] = &[
      cuStreamBeginRecaptureToGraph_ptsz cuStreamBeginCaptureToCig \
      cuStreamBeginCaptureToCig_ptsz cuStreamEndCapture cuStreamEndCapture_ptsz \
      cuStreamEndCaptureToCig cuStreamEndCaptureToCig_ptsz cuStreamDestroy cuStreamDestroy_v2",
+    // Calls that wait, by which a program hears of a fault: see `errors.rs`.
+    "cuCtxSynchronize cuCtxSynchronize_v2 cuStreamSynchronize cuStreamSynchronize_ptsz \
+     cuEventSynchronize cuMemcpy cuMemcpy_ptds cuMemcpyHtoD_v2 cuMemcpyHtoD_v2_ptds \
+     cuMemcpyDtoH_v2 cuMemcpyDtoH_v2_ptds cuMemcpyDtoD_v2 cuMemcpyDtoD_v2_ptds",
     // An owed wait is paid.
     "cuEventQuery cuEventElapsedTime cuEventElapsedTime_v2 cuStreamQuery cuStreamQuery_ptsz",
     // Memory taken by other ways: run once more after a flush.
