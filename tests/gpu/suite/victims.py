@@ -37,6 +37,9 @@ PRELOADED = {
 VARIANTS = {
     "dlopen": (("dlvsym",),),
     "share": (("handle",),),
+    "captures": (("elsewhere",), ("spoilt",), ("graphs",), ("quiet",)),
+    "comm_direct": (("cufile",),),
+    "fault_known": (("stream",), ("event",), ("copy",), ("query",), ("done",)),
     "ipc_share": (("reuse",), ("pieces",), ("twice",), ("killed",), ("left",), ("contexts",)),
 }
 # Only `strict` reports a device fault at the free, as native does.
@@ -72,7 +75,7 @@ MAY_CRASH = ("exit_running",)
 QUICK = ("runtime_static", "runtime_shared", "driver", "get_proc_address", "threads", "unsuffixed",
          "between_driver", "reuse", "order_streams", "errors_driver", "capture", "signs")
 # These look at how much memory the device has free, or take all of it.
-ALONE = ("capture_reset", "driver_pools", "flush", "flush.py", "oom", "oom_others", "oom_vmm",
+ALONE = ("captures", "capture_reset", "driver_pools", "flush", "flush.py", "oom", "oom_others", "oom_vmm",
          "primary_kept", "sizes_itself")
 # So many of the others run at the same time.
 AT_ONCE = 4
