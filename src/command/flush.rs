@@ -111,7 +111,9 @@ fn targets(arguments: &Arguments) -> Vec<Result<Target, String>> {
     }
     let gpus = Gpus::of_this_machine();
     let mut targets = Vec::new();
-    for page in processes::all().into_iter().filter(|page| page.state != State::Gone) {
+    // Which GPUs a process has memory on may have changed since it told its figures.
+    let pages = if arguments.gpu.is_some() { processes::all_fresh() } else { processes::all() };
+    for page in pages.into_iter().filter(|page| page.state != State::Gone) {
         let devices = match &arguments.gpu {
             None => Devices::ALL,
             Some(name) => on_gpu(&gpus, page.figures.as_ref(), name),
