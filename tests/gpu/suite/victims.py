@@ -75,8 +75,8 @@ MAY_CRASH = ("exit_running",)
 QUICK = ("runtime_static", "runtime_shared", "driver", "get_proc_address", "threads", "unsuffixed",
          "between_driver", "reuse", "order_streams", "errors_driver", "capture", "signs")
 # These look at how much memory the device has free, or take all of it.
-ALONE = ("captures", "capture_reset", "driver_pools", "flush", "flush.py", "oom", "oom_others", "oom_vmm",
-         "primary_kept", "sizes_itself")
+ALONE = ("captures", "capture_reset", "driver_pools", "flush", "flush.py", "oom", "oom_others",
+         "oom_vmm", "primary_kept", "sizes_itself")
 # So many of the others run at the same time.
 AT_ONCE = 4
 # These are about the process alone and are tested where there is no GPU.
