@@ -83,23 +83,35 @@ const ATTEMPTS: u32 = 8;
 pub fn read(path: &Path) -> Result<(Process, Option<Figures>), Fault> {
     let file = open_private(path, OFlags::RDONLY)?;
     let failed = |error| Fault::system(path, error);
+    let settled = settled(|| published(&file), || words_of(&file)).map_err(failed)?;
+    let Some((published, words)) = settled else {
+        return Err(Fault::no_page(path, "it never stands still"));
+    };
+    let process = process(&words).map_err(|cause| Fault { path: path.to_owned(), cause })?;
+    let figures = match published {
+        0 => None,
+        _ => Some(figures(&words, published).map_err(|why| Fault::no_page(path, why))?),
+    };
+    Ok((process, figures))
+}
+
+/// What `read` gives while nothing is published: before and after it, `published` tells the same, and
+/// comes with it. `None` if that never was so.
+pub(super) fn settled<T>(
+    mut published: impl FnMut() -> io::Result<u64>,
+    mut read: impl FnMut() -> io::Result<T>,
+) -> io::Result<Option<(u64, T)>> {
     for _ in 0..ATTEMPTS {
-        let published = published(&file).map_err(failed)?;
+        let before = published()?;
         // Loads before and after it stay before and after it.
         fence(Ordering::Acquire);
-        let words = words_of(&file).map_err(failed)?;
+        let value = read()?;
         fence(Ordering::Acquire);
-        if self::published(&file).map_err(failed)? != published {
-            continue;
+        if published()? == before {
+            return Ok(Some((before, value)));
         }
-        let process = process(&words).map_err(|cause| Fault { path: path.to_owned(), cause })?;
-        let figures = match published {
-            0 => None,
-            _ => Some(figures(&words, published).map_err(|why| Fault::no_page(path, why))?),
-        };
-        return Ok((process, figures));
     }
-    Err(Fault::no_page(path, "it never stands still"))
+    Ok(None)
 }
 
 /// Opens a page that only this user can read and write.
