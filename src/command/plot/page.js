@@ -20,7 +20,7 @@ for (const svg of document.querySelectorAll("svg")) {
   // The browser's own tip would come on top of ours.
   for (const title of svg.querySelectorAll("title")) title.remove();
   const samples = JSON.parse(svg.dataset.samples || "[]");
-  const cross = document.createElementNS("http://www.w3.org/2000/svg", "line");
+  const cross = document.createElementNS(svg.namespaceURI, "line");
   cross.setAttribute("class", "cross");
   svg.append(cross);
   svg.addEventListener("pointermove", (event) => {
