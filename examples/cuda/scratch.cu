@@ -5,6 +5,8 @@
 //     nvcc -O2 scratch.cu -o scratch          (libcudart is linked statically, which is fine)
 //     ./scratch
 //     LD_PRELOAD=libcupool.so ./scratch
+//
+// No test runs this where there is no GPU: it has kernels of its own, which take nvcc and a device.
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cupool_tests::{EMULATOR, LIBCUPOOL, VICTIMS_DIR, Victim};
+use cupool_tests::{EMULATOR, LIBCUPOOL, VICTIMS_DIR, Victim, python};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
@@ -59,6 +59,15 @@ fn systemd() {
 fn docker() {
     let checker = ["hadolint", "--no-color"];
     accepted(&checker, "docker/Dockerfile", "FROM debian:bookworm-slim", "FROM debian");
+}
+
+/// As much of it as there is without a GPU. `-S` leaves out what is installed.
+#[test]
+fn cupy() {
+    let script = example("python/cupy_arrays.py");
+    let without = Victim::program(python()).arg("-S").arg(script).bare();
+    assert_eq!(without.code, Some(1), "{}", without.report());
+    assert_eq!(without.stderr, "this example needs CuPy\n");
 }
 
 /// The names in it are those of the archive.
