@@ -161,7 +161,7 @@ fn in_a_browser() {
         let profile = format!("--user-data-dir={}", pictures.path("profile").display());
         let output = Command::new(&chromium)
             .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", &profile])
-            .args(["--window-size=1100,1560"])
+            .args(["--window-size=1100,1500"])
             .args(arguments)
             .arg(format!("file://{}", page.display()))
             .current_dir(pictures.directory.path())
