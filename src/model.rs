@@ -10,7 +10,17 @@ mod sync {
 
     use std::ops::Deref;
 
+    pub(crate) use shuttle::sync::MutexGuard;
     pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    #[derive(Default)]
+    pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("no model panics and goes on")
+        }
+    }
 
     #[derive(Default)]
     pub(crate) struct Backoff(());

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+pub(crate) use parking_lot::{Mutex, MutexGuard};
+
 /// Rounds in which a waiting thread keeps its processor: some microseconds, several times what is
 /// waited for takes unless its thread was put off its own processor.
 const SPINS: u32 = 128;

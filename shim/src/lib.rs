@@ -40,5 +40,6 @@ mod state;
 mod surroundings;
 mod table;
 mod thunk;
+mod tools;
 mod worker;
 mod wrapped;

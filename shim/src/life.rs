@@ -1,6 +1,6 @@
 //! The life of a process that is not ours: load, first use of CUDA, fork, exit.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -17,15 +17,24 @@ use crate::cancel::Uncancelled;
 use crate::driver::{RealDriver, real_driver};
 use crate::guard::Guard;
 use crate::state::{self, Made};
-use crate::{disposition, dump, frameworks, ipc, notice, signal, surroundings, worker, wrapped};
+use crate::{
+    disposition, dump, frameworks, ipc, notice, signal, surroundings, tools, worker, wrapped,
+};
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
 static PROCESS: AtomicI32 = AtomicI32::new(0);
 
 /// How long exit waits for the worker and the last stats file.
 const WORKER_PATIENCE: Duration = Duration::from_secs(5);
+/// The same where it has interrupted the pools.
+const INTERRUPTED_PATIENCE: Duration = Duration::from_millis(500);
 /// How long exit waits for a process that is just being served with memory of this one.
 const IPC_PATIENCE: Duration = Duration::from_secs(2);
+
+unsafe extern "C" {
+    /// `at_quick_exit(3)`
+    fn at_quick_exit(handler: extern "C" fn()) -> c_int;
+}
 
 /// Runs when the library is loaded, before the program's `main`.
 #[used]
@@ -91,6 +100,10 @@ fn make() -> Made {
         return Made::NotYet;
     }
     let options = begin();
+    if let Some(tool) = tools::in_the_way(options.under_tools) {
+        tracing::info!(tool, "left to the driver (under_tools)");
+        return Made::Never;
+    }
     Made::Pools(Box::new(Pools::new(driver, options).among(surroundings::look)), options)
 }
 
@@ -156,8 +169,12 @@ fn started(pools: &'static Pools<RealDriver>, options: &'static Options) {
     // Handlers run in reverse order of registration. The driver's was registered by `cuInit`, which
     // has returned, so ours runs before it, while the driver still works; those of objects that the
     // program constructed before it used CUDA run after it, and find the pools closed.
+    // `quick_exit` ends nothing of the driver's.
     // SAFETY: the handler does not unwind.
-    unsafe { libc::atexit(at_exit) };
+    unsafe {
+        libc::atexit(at_exit);
+        at_quick_exit(at_exit);
+    }
     if let Some(number) = options.signal.number()
         && !disposition::install(number)
     {
@@ -191,8 +208,12 @@ extern "C" fn at_exit() {
             return;
         }
         let Some(pools) = state::pools() else { return };
-        // A signal handler that calls `exit` may have interrupted the pools under a lock.
-        let Some(_guard) = Guard::enter() else { return };
+        // A signal handler that calls `exit` may have interrupted the pools under a lock. If it is not
+        // one that the last file needs, the worker can write that.
+        let Some(_guard) = Guard::enter() else {
+            worker::finish(pools, INTERRUPTED_PATIENCE);
+            return;
+        };
         let _uncancelled = Uncancelled::enter();
         pools.close();
         ipc::finish(IPC_PATIENCE);

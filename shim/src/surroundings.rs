@@ -1,4 +1,5 @@
-//! What is around the pools in this process, for the choice of a backing.
+//! What is around the pools in this process: for the choice of a backing, and for whether there are to be
+//! pools at all.
 
 use std::env;
 use std::ffi::{CStr, c_int, c_void};
@@ -13,40 +14,53 @@ use crate::driver;
 /// In the Windows Subsystem for Linux CUDA works through `/dev/dxg`, and the driver lies in a directory
 /// of its own.
 pub fn look() -> Surroundings {
-    let mut loaded = Loaded::default();
-    // SAFETY: `visit` takes its data as what is passed here and outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut loaded).cast()) };
     Surroundings {
-        wsl: loaded.driver_of_wsl || Path::new("/dev/dxg").exists(),
+        wsl: loaded(is_driver_of_wsl).is_some() || Path::new("/dev/dxg").exists(),
         launcher: launcher(|name| env::var(name).ok()),
-        library: loaded.library,
+        library: loaded(|path| shares_memory(file_name(path))),
         peers: driver::has_peers(),
     }
 }
 
-/// What the objects in memory tell.
-#[derive(Default)]
-struct Loaded {
-    /// The file name of the first that shares memory.
-    library: Option<String>,
-    /// The driver is that of the Windows Subsystem for Linux.
-    driver_of_wsl: bool,
+fn is_driver_of_wsl(path: &[u8]) -> bool {
+    file_name(path).starts_with(b"libcuda.so") && path.split(is_slash).any(|part| part == b"wsl")
 }
 
-/// Looks at one object.
-unsafe extern "C" fn visit(info: *mut dl_phdr_info, _: usize, loaded: *mut c_void) -> c_int {
+/// A path's last part.
+pub fn file_name(path: &[u8]) -> &[u8] {
+    path.rsplit(is_slash).next().unwrap_or_default()
+}
+
+fn is_slash(byte: &u8) -> bool {
+    *byte == b'/'
+}
+
+/// The file name of the first object in memory whose path is `wanted`.
+pub fn loaded(wanted: fn(&[u8]) -> bool) -> Option<String> {
+    let mut search = Search { wanted, found: None };
+    // SAFETY: `visit` takes its data as the search that is passed here and outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut search).cast()) };
+    search.found
+}
+
+struct Search {
+    wanted: fn(&[u8]) -> bool,
+    found: Option<String>,
+}
+
+/// Stops at the first object that is wanted.
+unsafe extern "C" fn visit(info: *mut dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
     // SAFETY: `dl_iterate_phdr` describes a loaded object, whose name is a C string or null.
     let path = unsafe {
         let name = (*info).dlpi_name;
         if name.is_null() { c"" } else { CStr::from_ptr(name) }
     };
-    let mut parts = path.to_bytes().rsplit(|&byte| byte == b'/');
-    let name = parts.next().unwrap_or_default();
-    // SAFETY: `dl_iterate_phdr` passes on what `look` gave it, which nobody else holds.
-    let loaded = unsafe { &mut *loaded.cast::<Loaded>() };
-    if loaded.library.is_none() && shares_memory(name) {
-        loaded.library = Some(String::from_utf8_lossy(name).into_owned());
+    let path = path.to_bytes();
+    // SAFETY: `dl_iterate_phdr` passes on what `loaded` gave it, which nobody else holds.
+    let search = unsafe { &mut *search.cast::<Search>() };
+    if !(search.wanted)(path) {
+        return 0;
     }
-    loaded.driver_of_wsl |= name.starts_with(b"libcuda.so") && parts.any(|part| part == b"wsl");
-    0
+    search.found = Some(String::from_utf8_lossy(file_name(path)).into_owned());
+    1
 }

@@ -82,6 +82,18 @@ choice! {
     }
 }
 
+choice! {
+    /// What happens in a process at which a tool looks that wants to see each allocation.
+    UnderTools(_testing) = "auto|aside|serve" {
+        /// As `Aside` where the tool checks memory, else as `Serve`.
+        Auto = "auto",
+        /// The driver serves the process.
+        Aside = "aside",
+        /// The pool serves it.
+        Serve = "serve",
+    }
+}
+
 /// Which signal asks for a flush and a stats file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignalChoice {

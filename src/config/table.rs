@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::choice::{Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile};
+use super::choice::{
+    Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile, UnderTools,
+};
 use super::formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 use super::programs::Programs;
 use super::value::{Limit, Span, Value};
@@ -77,6 +79,10 @@ options! {
     /// hoards the least; `exact` makes every block one driver allocation, which other processes can
     /// open by CUDA's legacy IPC; `auto` is the arena where the device and the program allow it.
     backing: Backing = "auto";
+    /// Whether cupool serves a process at which a tool looks that wants to see each allocation.
+    /// `auto` leaves it to the driver under a memory checker (compute-sanitizer), and serves it under a
+    /// debugger (cuda-gdb); `aside` leaves it to the driver under either; `serve` does under none.
+    under_tools: UnderTools = "auto";
     /// How much idle memory the pool of a context keeps at most; the least recently used goes
     /// first. A percentage is of the device's memory.
     max_idle: Limit = "20%";

@@ -26,6 +26,7 @@ fn nothing_set_is_the_defaults() {
     let expected = Options {
         order: Order::Auto,
         backing: Backing::Auto,
+        under_tools: UnderTools::Auto,
         max_idle: Limit::Percent(20.0),
         decay: Span::For(Duration::from_secs(10)),
         min_free: Limit::None,
@@ -62,7 +63,7 @@ fn nothing_set_is_the_defaults() {
 #[test]
 fn every_option_can_be_set() {
     let options = good(
-        "order:fence,backing:exact,max_idle:4GiB,decay:5m,min_free:3%,min_free_period:20ms,ask_neighbours:no,\
+        "order:fence,backing:exact,under_tools:serve,max_idle:4GiB,decay:5m,min_free:3%,min_free_period:20ms,ask_neighbours:no,\
          flush_threshold:1M,flush_interval:1s,only:python*:/opt/*,except:sh,fill:junk,report_leaks:1,flush_driver_pools:off,framework_caches:no,\
          signal:RTMIN+3,signal_early:no,stats:/a/%p,interval:500ms,live:off,trace:/t.gz,metrics:/m,history:500,oom_snapshot:/o.%n,\
          log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
@@ -70,6 +71,7 @@ fn every_option_can_be_set() {
     let expected = Options {
         order: Order::Fence,
         backing: Backing::Exact,
+        under_tools: UnderTools::Serve,
         max_idle: Limit::Bytes(4 << 30),
         decay: Span::For(Duration::from_secs(300)),
         min_free: Limit::Percent(3.0),

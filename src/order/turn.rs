@@ -11,9 +11,11 @@
 //! ```
 //!
 //! They wait without a lock, each looking at `placed`; one of them, the *heir*, also looks for the
-//! end of the turn, so that the others do not all reach for it at once.
+//! end of the turn, so that the others do not all reach for it at once. Those who need the turn
+//! itself, one after the other, queue at a lock and look one at a time: hundreds of threads that all
+//! look would keep the processors from the one that they wait for.
 
-use super::sync::{AtomicBool, AtomicU64, Backoff, Ordering, Padded};
+use super::sync::{AtomicBool, AtomicU64, Backoff, Mutex, MutexGuard, Ordering, Padded};
 
 /// Numbers the fences of a context and lets one thread at a time work on them.
 ///
@@ -25,6 +27,8 @@ pub(crate) struct Turn {
     /// A thread is the heir.
     inherited: Padded<AtomicBool>,
     numbers: Padded<Numbers>,
+    /// Locked by the one who needs the turn itself.
+    alone: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -34,7 +38,11 @@ struct Numbers {
 }
 
 /// The calling thread has the turn while this lives.
-pub(crate) struct Held<'a>(&'a Turn);
+pub(crate) struct Held<'a> {
+    turn: &'a Turn,
+    /// Unlocked after the turn has ended.
+    alone: Option<MutexGuard<'a, ()>>,
+}
 
 /// The calling thread is the heir while this lives.
 struct Heir<'a>(&'a Turn);
@@ -81,12 +89,16 @@ impl Turn {
 
     /// The turn, once whoever has it is done.
     pub(crate) fn hold(&self) -> Held<'_> {
-        self.try_hold().or_else(|| self.queue(u64::MAX)).expect("no fence has the last number")
+        let alone = self.alone.lock();
+        let held = self.try_hold().or_else(|| self.queue(u64::MAX));
+        let mut held = held.expect("no fence has the last number");
+        held.alone = Some(alone);
+        held
     }
 
     fn try_hold(&self) -> Option<Held<'_>> {
         let free = !self.held.load(Ordering::Relaxed);
-        (free && !self.held.swap(true, Ordering::Acquire)).then(|| Held(self))
+        (free && !self.held.swap(true, Ordering::Acquire)).then(|| Held { turn: self, alone: None })
     }
 
     fn try_inherit(&self) -> Option<Heir<'_>> {
@@ -125,9 +137,9 @@ impl Held<'_> {
     /// Work that it misses was submitted after its record, by a thread that has therefore seen what
     /// was written before the record, this number among it, and needs the next.
     pub(crate) fn begin(&self) -> Begun<'_> {
-        let number = self.0.numbers.begun.load(Ordering::Relaxed) + 1;
-        self.0.numbers.begun.store(number, Ordering::Release);
-        Begun { turn: self.0, number }
+        let number = self.turn.numbers.begun.load(Ordering::Relaxed) + 1;
+        self.turn.numbers.begun.store(number, Ordering::Release);
+        Begun { turn: self.turn, number }
     }
 }
 
@@ -154,7 +166,7 @@ impl Drop for Begun<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.0.held.store(false, Ordering::Release);
+        self.turn.held.store(false, Ordering::Release);
     }
 }
 

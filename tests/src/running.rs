@@ -101,6 +101,11 @@ impl Running {
         }
     }
 
+    /// The line that [`Running::wait_for`] has found, without its end.
+    pub fn last_line(&self) -> &str {
+        self.seen.lines().next_back().unwrap_or_default()
+    }
+
     /// Writes a line to the program's standard input.
     pub fn say(&mut self, line: &str) -> &mut Running {
         let stdin = self.child.stdin.as_mut().expect("stdin is open until `finish`");

@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use crate::error::Api;
+use crate::error::{Api, Error};
 use crate::exports;
+use crate::host_function;
 use crate::latency;
 use crate::settings::SETTINGS;
 use crate::{state, vmm};
@@ -69,6 +70,10 @@ pub fn call(entry: &'static Entry, per_thread: bool, body: impl FnOnce() -> Api)
             && let Err(error) = state::check_initialised()
         {
             return error.0;
+        }
+        // CUDA says that it may refuse what a host function calls.
+        if !entry.early && host_function::inside() {
+            return Error::NOT_PERMITTED.0;
         }
         let outer = PER_THREAD.replace(per_thread);
         let result = body();

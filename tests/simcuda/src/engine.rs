@@ -229,7 +229,6 @@ fn note_event_times(sim: &mut Sim) {
 /// Starts the thread that makes time pass while no call does.
 pub fn start() {
     let work = || {
-        block_signals();
         let mut sim = state::lock();
         loop {
             match step(&mut sim) {
@@ -238,15 +237,21 @@ pub fn start() {
             }
         }
     };
-    thread::Builder::new().name("simcuda".to_owned()).spawn(work).expect("a thread can be started");
+    start_thread("simcuda", work);
 }
 
-/// Signals are the program's: its own threads take them.
-pub fn block_signals() {
-    // SAFETY: a set of signals is plain data, filled before it is used.
-    unsafe {
-        let mut all = std::mem::zeroed();
+/// Starts a thread of the driver's, which blocks every signal from its first moment: signals are the
+/// program's, and its own threads take them.
+pub fn start_thread(name: &str, work: impl FnOnce() + Send + 'static) {
+    // SAFETY: sets of signals are plain data; one is filled before it is used, the other by the call.
+    let before = unsafe {
+        let (mut all, mut before) = (std::mem::zeroed(), std::mem::zeroed());
         libc::sigfillset(&mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &all, std::ptr::null_mut());
-    }
+        libc::pthread_sigmask(libc::SIG_SETMASK, &all, &mut before);
+        before
+    };
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    // SAFETY: the mask is the one that the thread had.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut()) };
+    started.expect("a thread can be started");
 }

@@ -1,9 +1,9 @@
 //! Functions of the program that run in stream order.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, Sender};
-use std::thread;
 
 use crate::abi::{HostFunction, StreamCallback};
 use crate::capture;
@@ -23,30 +23,37 @@ pub enum HostCall {
     Callback(extern "C" fn(usize, u32, *mut c_void), usize, usize),
 }
 
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The calling thread runs such a function, which may not call CUDA.
+pub fn inside() -> bool {
+    INSIDE.get()
+}
+
 impl HostCall {
     fn run(self) {
+        INSIDE.set(true);
         match self {
             HostCall::Function(function, data) => function(data as *mut c_void),
             HostCall::Callback(function, stream, data) => {
                 function(stream, 0, data as *mut c_void);
             }
         }
+        INSIDE.set(false);
     }
 }
 
 static QUEUE: LazyLock<Sender<(TimelineId, HostCall)>> = LazyLock::new(|| {
     let (sender, receiver) = mpsc::channel::<(TimelineId, HostCall)>();
     let work = move || {
-        engine::block_signals();
         for (timeline, call) in receiver {
             call.run();
             engine::host_function_returned(timeline);
         }
     };
-    thread::Builder::new()
-        .name("simcuda-host".to_owned())
-        .spawn(work)
-        .expect("a thread can be started");
+    engine::start_thread("simcuda-host", work);
     sender
 });
 
