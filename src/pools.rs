@@ -29,6 +29,7 @@ mod grow;
 mod imports;
 mod lifetimes;
 mod marks;
+mod neighbours;
 mod peers;
 mod pitch;
 mod queries;
@@ -40,6 +41,7 @@ mod threads;
 mod waiting;
 
 pub use exports::Export;
+pub use neighbours::{Answer, Neighbours};
 pub use pitch::Rows;
 pub use queries::{Held, Resident};
 pub use recording::EVERY_DEVICE;
@@ -85,6 +87,8 @@ pub struct Pools<D: Driver> {
     retired: AtomicBool,
     retired_why: Mutex<String>,
     flushes: flush::History,
+    /// Who is asked before that.
+    neighbours: Option<Box<dyn Neighbours>>,
     /// Held by the thread that makes sure that there is no memory.
     short_of_memory: Mutex<()>,
     /// Where the program's calls are noted, if anywhere.
@@ -122,6 +126,7 @@ impl<D: Driver> Pools<D> {
             retired: AtomicBool::new(false),
             retired_why: Mutex::default(),
             flushes: flush::History::default(),
+            neighbours: None,
             short_of_memory: Mutex::default(),
             recorder: recording::recorder(&options.trace),
             history: History::new(options.history.0),

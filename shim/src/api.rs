@@ -105,7 +105,7 @@ extern "C" fn empty_cache() {
 extern "C" fn cupool_empty_cache() -> usize {
     at_the_border(0, || {
         let pools = state::pools()?;
-        let released = pools.flush(FlushReason::EmptyCache).given_back();
+        let released = pools.flush_asked(FlushReason::EmptyCache, None).given_back();
         if pools.has_rest() {
             signal::look();
         }

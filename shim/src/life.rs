@@ -18,7 +18,7 @@ use crate::driver::{RealDriver, real_driver};
 use crate::guard::Guard;
 use crate::state::{self, Made};
 use crate::{
-    disposition, dump, frameworks, ipc, notice, signal, surroundings, tools, worker, wrapped,
+    disposition, dump, frameworks, ipc, live, notice, signal, surroundings, tools, worker, wrapped,
 };
 
 /// The process that `begin` ran in. A child made behind the C library's back has another one.
@@ -104,7 +104,8 @@ fn make() -> Made {
         tracing::info!(tool, "left to the driver (under_tools)");
         return Made::Never;
     }
-    Made::Pools(Box::new(Pools::new(driver, options).among(surroundings::look)), options)
+    let pools = Pools::new(driver, options).among(surroundings::look).beside(live::neighbours);
+    Made::Pools(Box::new(pools), options)
 }
 
 /// First half of the start: reads the configuration and tells what is wrong with it. The options

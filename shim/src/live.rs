@@ -6,9 +6,9 @@ use cupool::config::Options;
 use cupool::driver::Device;
 use cupool::files::Target;
 use cupool::live::{
-    self, Asked, Figures, Flush, LONGEST_PERIOD, Page, Process, SHORTEST_PERIOD, WATCHED_PERIOD,
+    self, Asked, Figures, Flush, LONGEST_PERIOD, Neighbourhood, Page, Process, SHORTEST_PERIOD, Urgency, WATCHED_PERIOD,
 };
-use cupool::pools::Pools;
+use cupool::pools::{Neighbours, Pools};
 use cupool::report::ProcessFacts;
 use cupool::snapshot;
 use cupool::stats::FlushReason;
@@ -32,6 +32,12 @@ impl Plan {
             Self { target: Page::place(&process), facts, process }
         })
     }
+}
+
+/// The other processes of this user under cupool. Reads the environment.
+pub fn neighbours() -> Option<Box<dyn Neighbours>> {
+    let process = Process::current(&ProcessFacts::of_this_process(), None);
+    Some(Box::new(Neighbourhood::of(process)))
 }
 
 /// The page, if there is one.
@@ -83,7 +89,7 @@ impl Live {
 
     /// Makes that flush.
     pub fn serve(&mut self, pools: &Pools<RealDriver>, asked: Asked) {
-        self.answer = Some((asked.number, flush(pools, asked.devices)));
+        self.answer = Some((asked.number, flush(pools, asked)));
         self.publish(pools);
     }
 
@@ -128,12 +134,18 @@ impl Live {
 }
 
 /// Flushes the devices with these bits. Of several flushes, the sum.
-fn flush(pools: &Pools<RealDriver>, devices: u64) -> Flush {
-    if devices == Asked::ALL {
-        return Flush::from(&pools.flush(FlushReason::Request));
+fn flush(pools: &Pools<RealDriver>, asked: Asked) -> Flush {
+    let flush = |only| {
+        Flush::from(&match asked.urgency {
+            Urgency::Asked => pools.flush_asked(FlushReason::Request, only),
+            Urgency::Forced => pools.flush_on(FlushReason::Request, only),
+            Urgency::Neighbour => pools.flush_on(FlushReason::Neighbour, only),
+        })
+    };
+    if asked.devices == Asked::ALL {
+        return flush(None);
     }
-    let ordinals = (0..u64::BITS as i32).filter(|ordinal| devices >> ordinal & 1 == 1);
-    let flushes = ordinals
-        .map(|ordinal| Flush::from(&pools.flush_on(FlushReason::Request, Some(Device(ordinal)))));
+    let ordinals = (0..u64::BITS as i32).filter(|ordinal| asked.devices >> ordinal & 1 == 1);
+    let flushes = ordinals.map(|ordinal| flush(Some(Device(ordinal))));
     flushes.reduce(Flush::and).unwrap_or_default()
 }

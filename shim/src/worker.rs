@@ -167,7 +167,7 @@ impl Worker {
             self.served = requests;
             guarded(|| {
                 self.empty_above();
-                pools.flush(FlushReason::Signal);
+                pools.flush_asked(FlushReason::Signal, None);
                 self.report("signal");
                 write_trace(pools);
                 self.live.publish(pools);
@@ -207,7 +207,7 @@ impl Worker {
 
     /// What is cached above the pool lands in the pool.
     fn empty_above(&self) {
-        if self.framework_caches {
+        if self.framework_caches && !self.pools.is_too_soon() {
             frameworks::empty(self.pools);
         }
     }

@@ -56,6 +56,13 @@ impl Limit {
     }
 }
 
+impl Limit {
+    /// The least in bytes that is asked for on a device of `total` bytes; `none` asks for nothing.
+    pub fn least_of(self, total: u64) -> u64 {
+        if self == Self::None { 0 } else { self.of(total) }
+    }
+}
+
 impl Value for Limit {
     const FORM: &'static str = "SIZE (64K, 2GiB)|PERCENT%|none";
 

@@ -9,6 +9,7 @@ use rustix::thread::futex;
 
 use super::clock;
 use super::map::{Map, REASON};
+use super::page::Urgency;
 use super::reader::{Fault, open_private, read};
 
 /// The page of a process, to ask it for something.
@@ -45,6 +46,16 @@ impl Control {
     /// Asks for a flush of the `devices`, a bit for each ordinal. It is done once
     /// [`Figures::served`](super::Figures::served) is the number that this gives, or more.
     pub fn flush(&self, devices: u64) -> u64 {
+        self.flush_as(devices, Urgency::Asked)
+    }
+
+    /// The same, as urgently as `urgency` says.
+    pub fn flush_as(&self, devices: u64, urgency: Urgency) -> u64 {
+        match urgency {
+            Urgency::Asked => {}
+            Urgency::Forced => drop(self.map.forced.fetch_or(devices, Ordering::AcqRel)),
+            Urgency::Neighbour => drop(self.map.neighbours.fetch_or(devices, Ordering::AcqRel)),
+        }
         self.map.wanted.fetch_or(devices, Ordering::AcqRel);
         let number = self.map.requests.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
         self.wake();

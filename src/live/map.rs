@@ -40,6 +40,10 @@ pub(super) struct Shared {
     /// How many of those are written, or could not be: then with the error's number.
     pub(super) snapshots_done: AtomicU64,
     pub(super) snapshot_errno: AtomicU64,
+    /// On which of those whatever is said against it, and for whose sake; see
+    /// [`Urgency`](super::Urgency).
+    pub(super) forced: AtomicU64,
+    pub(super) neighbours: AtomicU64,
     /// Until when somebody watches, by the pages' clock.
     pub(super) watched: AtomicU64,
     /// How often figures were published.

@@ -25,7 +25,7 @@
 //! |---|---|---|
 //! | magic, version, size | the process, before the file gets its name | what this is |
 //! | process | likewise | pid, start, boot, namespace, signal, version, executable |
-//! | wake, requests, wanted, snapshots, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices; memory snapshots asked for; until when somebody watches |
+//! | wake, requests, wanted, forced, neighbours, snapshots, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices, and how urgently; memory snapshots asked for; until when somebody watches |
 //! | listening, snapshots done, published | the process | whether a worker waits; how many memory snapshots are written; how often figures were published |
 //! | figures, twice | the process | those of publication `n` are in the half `n % 2` |
 //!
@@ -40,6 +40,7 @@ mod cursor;
 mod figures;
 mod list;
 mod map;
+mod neighbours;
 mod page;
 mod process;
 mod reader;
@@ -52,7 +53,8 @@ use std::time::Duration;
 pub use control::Control;
 pub use figures::{Figures, Flush};
 pub use list::{DIRECTORY, Listed, Listing, State, directories, list, sweep};
-pub use page::{Asked, Page};
+pub use neighbours::Neighbourhood;
+pub use page::{Asked, Page, Urgency};
 pub use process::Process;
 pub use reader::{Fault, read};
 

@@ -34,6 +34,19 @@ pub struct Asked {
     pub number: u64,
     /// On which devices, a bit for each ordinal.
     pub devices: u64,
+    /// Of several that were asked for at once, the most urgent one's.
+    pub urgency: Urgency,
+}
+
+/// How urgently a flush is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// The options `flush_threshold` and `flush_interval` hold.
+    Asked,
+    /// They do not.
+    Forced,
+    /// Nor here: another process has no memory.
+    Neighbour,
 }
 
 impl Asked {
@@ -94,7 +107,14 @@ impl Page {
             return None;
         }
         self.taken = number;
-        Some(Asked { number, devices: self.shared.wanted.swap(0, Ordering::AcqRel) })
+        let devices = self.shared.wanted.swap(0, Ordering::AcqRel);
+        let forced = self.shared.forced.swap(0, Ordering::AcqRel) != 0;
+        let urgency = match self.shared.neighbours.swap(0, Ordering::AcqRel) {
+            0 if forced => Urgency::Forced,
+            0 => Urgency::Asked,
+            _ => Urgency::Neighbour,
+        };
+        Some(Asked { number, devices, urgency })
     }
 
     /// Writes the memory snapshot that was asked for since the last one of these, if any: the text

@@ -164,10 +164,16 @@ fn a_request_reaches_the_process_and_its_answer_comes_back() {
     let before = page.wake().load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!((control.flush(1 << 2), control.flush(1 << 5)), (1, 2));
     assert_ne!(page.wake().load(std::sync::atomic::Ordering::Relaxed), before);
-    assert_eq!(page.asked(), Some(Asked { number: 2, devices: 1 << 2 | 1 << 5 }));
+    assert_eq!(
+        page.asked(),
+        Some(Asked { number: 2, devices: 1 << 2 | 1 << 5, urgency: Urgency::Asked })
+    );
     assert_eq!(page.asked(), None);
     assert_eq!(control.flush(Asked::ALL), 3);
-    assert_eq!(page.asked(), Some(Asked { number: 3, devices: Asked::ALL }));
+    assert_eq!(
+        page.asked(),
+        Some(Asked { number: 3, devices: Asked::ALL, urgency: Urgency::Asked })
+    );
 }
 
 #[test]

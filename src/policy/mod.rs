@@ -2,3 +2,4 @@
 //! calls the driver, reads a clock or takes a lock.
 
 pub mod decay;
+pub mod flush;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::{Phase, Pools};
 use crate::driver::{Device, Driver};
 use crate::order::Stamp;
+use crate::policy;
 use crate::pool::Pool;
 use crate::stats::{FlushReason, FlushRecord, Kept};
 
@@ -40,6 +41,8 @@ struct Rest {
 pub(super) struct History {
     records: Mutex<Records>,
     rests: Mutex<Vec<Rest>>,
+    /// When the last one that was asked for began.
+    asked: Mutex<Option<Instant>>,
 }
 
 impl History {
@@ -79,7 +82,60 @@ impl History {
     }
 }
 
+impl FlushRecord {
+    /// Nothing yet.
+    fn new(reason: FlushReason) -> Self {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            reason,
+            time: since_epoch.as_secs_f64(),
+            idle_before: 0,
+            idle_after: 0,
+            released: 0,
+            pending: 0,
+            released_later: 0,
+            driver_pools: 0,
+            duration: 0.0,
+            kept: Vec::new(),
+        }
+    }
+}
+
 impl<D: Driver> Pools<D> {
+    /// A [`flush_on`](Self::flush_on) that somebody asks for who may be denied: the options
+    /// `flush_threshold` and `flush_interval` say when nothing is done but a record that says so.
+    pub fn flush_asked(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
+        let wanted = |pool: &Pool<D>| only.is_none_or(|device| pool.device == device);
+        let (mut idle, mut threshold) = (0, 0);
+        for pool in self.table.all().iter().filter(|pool| wanted(pool)) {
+            idle += pool.idle();
+            let least = self.options.flush_threshold.least_of(pool.facts().total_bytes);
+            threshold = threshold.max(least);
+        }
+        let since_last = self.since_asked();
+        let interval = self.options.flush_interval;
+        let Some(why) = policy::flush::why_not(idle, threshold, since_last, interval) else {
+            *self.flushes.asked.lock() = Some(Instant::now());
+            return self.flush_on(reason, only);
+        };
+        let kept = Kept::unless_nothing(idle, why).into_iter().collect();
+        let (idle_before, idle_after) = (idle, idle);
+        let record = FlushRecord { idle_before, idle_after, kept, ..FlushRecord::new(reason) };
+        tracing::info!("flush ({}): {why}", reason.name());
+        self.flushes.add(record.clone());
+        record
+    }
+
+    /// Whether a flush that is asked for now comes too soon after the last one.
+    pub fn is_too_soon(&self) -> bool {
+        let interval = self.options.flush_interval;
+        policy::flush::why_not(0, 0, self.since_asked(), interval).is_some()
+    }
+
+    fn since_asked(&self) -> Option<Duration> {
+        self.flushes.asked.lock().map(|last| last.elapsed())
+    }
+
     /// Gives all idle memory back, from any thread, and holds up nobody else. Where giving back does
     /// not wait for the device by itself, what is still in use after two milliseconds is left to
     /// [`flush_rest`](Self::flush_rest).
@@ -91,19 +147,7 @@ impl<D: Driver> Pools<D> {
     pub fn flush_on(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
         let wanted = |pool: &Pool<D>| only.is_none_or(|device| pool.device == device);
         let started = Instant::now();
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut record = FlushRecord {
-            reason,
-            time: since_epoch.as_secs_f64(),
-            idle_before: 0,
-            idle_after: 0,
-            released: 0,
-            pending: 0,
-            released_later: 0,
-            driver_pools: 0,
-            duration: 0.0,
-            kept: Vec::new(),
-        };
+        let mut record = FlushRecord::new(reason);
         let mut rests = Vec::new();
         for pool in self.table.all().iter().filter(|pool| wanted(pool)) {
             let idle = pool.idle();
@@ -173,5 +217,55 @@ impl<D: Driver> Pools<D> {
     /// Whether [`flush_rest`](Self::flush_rest) has something to do.
     pub fn has_rest(&self) -> bool {
         !self.flushes.rests.lock().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Options;
+    use crate::fake::FakeDriver;
+    use crate::policy::flush::{TOO_LITTLE, TOO_SOON};
+
+    const MIB: u64 = 1 << 20;
+
+    /// Pools with 32 MiB idle.
+    fn pools(conf: &str) -> Pools<FakeDriver> {
+        let (options, warnings) = Options::parse(&format!("max_idle:none,{conf}"), false);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let pools = Pools::new(FakeDriver::new(1 << 30).with_vmm(), &options);
+        make_idle(&pools);
+        pools
+    }
+
+    fn make_idle(pools: &Pools<FakeDriver>) {
+        let ptr = pools.allocate(32 * MIB).unwrap();
+        pools.free(ptr).unwrap();
+    }
+
+    #[test]
+    fn below_the_threshold_only_who_need_not_ask_gets_anything() {
+        for threshold in ["33M", "4%"] {
+            let pools = pools(&format!("flush_threshold:{threshold}"));
+            let record = pools.flush_asked(FlushReason::Signal, None);
+            assert_eq!(record.kept, [Kept { bytes: 32 * MIB, why: TOO_LITTLE }], "{threshold}");
+            assert_eq!((record.released, record.idle_after), (0, 32 * MIB));
+            assert_eq!(pools.snapshot().flushes.len(), 1, "it is on record");
+            assert_eq!(pools.flush(FlushReason::Request).released, 32 * MIB);
+        }
+        let pools = pools("flush_threshold:32M");
+        assert_eq!(pools.flush_asked(FlushReason::Signal, None).released, 32 * MIB);
+    }
+
+    #[test]
+    fn the_second_of_two_comes_too_soon() {
+        let pools = pools("flush_interval:1h");
+        assert!(!pools.is_too_soon());
+        assert_eq!(pools.flush_asked(FlushReason::EmptyCache, None).released, 32 * MIB);
+        make_idle(&pools);
+        assert!(pools.is_too_soon());
+        let record = pools.flush_asked(FlushReason::EmptyCache, None);
+        assert_eq!(record.kept, [Kept { bytes: 32 * MIB, why: TOO_SOON }]);
+        assert_eq!(pools.flush(FlushReason::OutOfMemory).released, 32 * MIB);
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Pools;
+use super::neighbours::Asking;
 use crate::backing::Block;
 use crate::driver::{DevicePtr, Driver, DriverError, Relaxed};
 use crate::front::ShardId;
@@ -55,6 +56,7 @@ impl<D: Driver> Pools<D> {
         self.wait_for_idle(pool, deadline);
         // Several at once might each hold what another is short of, and all fail.
         let _turn = self.short_of_memory.try_lock_until(deadline);
+        let mut asking = Asking::default();
         loop {
             let reached = self.reached(pool.device);
             let mode = self.mode.mode();
@@ -79,6 +81,8 @@ impl<D: Driver> Pools<D> {
                         self.wait_for_idle(pool, deadline);
                         self.reached(pool.device) > reached
                     } => {}
+                Err(DriverError::OUT_OF_MEMORY)
+                    if self.neighbours_help(pool.device, &mut asking) => {}
                 Err(error) => {
                     if error == DriverError::OUT_OF_MEMORY {
                         Events::count(&pool.events.num_ooms);

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::grow::RETRY_FOR;
+use super::neighbours::Asking;
 use super::{Phase, Pools};
 use crate::driver::{Device, Driver};
 use crate::pool::Pool;
@@ -41,14 +42,17 @@ impl<D: Driver> Pools<D> {
     }
 
     /// Another call than an allocation of ours found no memory: gives back what is idle, on all
-    /// devices. With `wait`, first waits until they are done with it, ten seconds at most. Whether
-    /// anything was given back.
+    /// devices. With `wait`, first waits until they are done with it, ten seconds at most, and asks
+    /// the neighbours on the current device. Whether anything was given back.
     pub fn make_room(&self, wait: bool) -> bool {
         if wait && self.phase() == Phase::Open {
             let deadline = Instant::now() + RETRY_FOR;
             self.table.all().iter().for_each(|pool| self.wait_until(pool, deadline));
         }
-        self.flush(FlushReason::OutOfMemory).given_back() > 0
+        let given_back = self.flush(FlushReason::OutOfMemory).given_back() > 0;
+        let device = if wait { self.driver.context_device().ok() } else { None };
+        device.is_some_and(|device| self.neighbours_help(device, &mut Asking::default()))
+            || given_back
     }
 
     /// How far the contexts of a device are known to have come. It grows whenever one comes further.

@@ -187,8 +187,10 @@ pub enum FlushReason {
     Signal,
     /// An allocation found no memory.
     OutOfMemory,
-    /// `cupool flush`, or another process.
+    /// `cupool flush`.
     Request,
+    /// Another process has no memory.
+    Neighbour,
     /// A framework's own cache was emptied, later than the flush that asked for it.
     FrameworkCaches,
 }
@@ -201,6 +203,7 @@ impl FlushReason {
             Self::Signal => "signal",
             Self::OutOfMemory => "out_of_memory",
             Self::Request => "request",
+            Self::Neighbour => "neighbour",
             Self::FrameworkCaches => "framework_caches",
         }
     }

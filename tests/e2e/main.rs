@@ -39,6 +39,7 @@ mod pitch;
 mod plot;
 mod pointers;
 mod policies_giving_back;
+mod policies_neighbours;
 mod signals;
 mod signs;
 mod slurm;

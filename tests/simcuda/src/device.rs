@@ -7,6 +7,7 @@ use crate::abi::{Out, Text, Uuid};
 use crate::backing;
 use crate::error::{Api, Error};
 use crate::hazard::Range;
+use crate::ledger::Ledger;
 use crate::memory_pool::Pool;
 use crate::settings::SETTINGS;
 use crate::state;
@@ -22,6 +23,8 @@ pub struct Device {
     /// Bytes of memory.
     pub capacity: u64,
     used: u64,
+    /// What other processes have taken.
+    ledger: Option<Ledger>,
     /// Where stream-ordered memory comes from.
     pub pool: Pool,
     addresses: Range,
@@ -38,6 +41,7 @@ impl Device {
         Ok(Self {
             capacity,
             used: 0,
+            ledger: SETTINGS.shared.as_deref().map(|path| Ledger::open(path, ordinal)),
             pool: Pool::default(),
             addresses,
             holes: BTreeMap::from([(aligned, addresses.end - aligned)]),
@@ -46,7 +50,8 @@ impl Device {
 
     /// Bytes not taken.
     pub fn free(&self) -> u64 {
-        self.capacity - self.used
+        let others = self.ledger.as_ref().map_or(0, Ledger::others);
+        self.capacity.saturating_sub(self.used + others)
     }
 
     /// The address is one of this device.
@@ -56,16 +61,24 @@ impl Device {
 
     /// Takes memory.
     pub fn take(&mut self, bytes: u64) -> Api {
-        if bytes > self.free() {
+        let used = self.used + bytes;
+        let fits = match &self.ledger {
+            Some(ledger) => ledger.enter_if(used, |others| used + others <= self.capacity),
+            None => used <= self.capacity,
+        };
+        if !fits {
             return Err(Error::OUT_OF_MEMORY);
         }
-        self.used += bytes;
+        self.used = used;
         Ok(())
     }
 
     /// Gives memory back.
     pub fn give(&mut self, bytes: u64) {
         self.used -= bytes;
+        if let Some(ledger) = &self.ledger {
+            ledger.enter_if(self.used, |_| true);
+        }
     }
 
     /// Finds addresses: the lowest that are free, so that freed ones soon come again.

@@ -34,6 +34,7 @@ mod host_memory;
 mod ipc;
 mod kernels;
 mod latency;
+mod ledger;
 mod memory;
 mod memory_pool;
 mod module;

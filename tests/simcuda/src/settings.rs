@@ -23,6 +23,8 @@ pub struct Fault {
 pub struct Settings {
     /// `SIMCUDA_MEMORY`: bytes of each device.
     pub memory: u64,
+    /// `SIMCUDA_SHARED`: a file through which processes share the memory of their devices.
+    pub shared: Option<PathBuf>,
     /// `SIMCUDA_DEVICES`: how many there are.
     pub devices: usize,
     /// `SIMCUDA_DRIVER_VERSION`: functions of later versions do not exist.
@@ -51,6 +53,7 @@ impl Settings {
     fn read() -> Self {
         Self {
             memory: number("SIMCUDA_MEMORY", 16 << 30),
+            shared: path("SIMCUDA_SHARED"),
             devices: number("SIMCUDA_DEVICES", 1),
             driver_version: number("SIMCUDA_DRIVER_VERSION", 13000),
             no_vmm: flag("SIMCUDA_NO_VMM"),
