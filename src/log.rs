@@ -14,8 +14,13 @@
 //! | `info` | what happens once or rarely: the start, a change of order, a flush, the exit |
 //! | `debug` | what explains a single decision; may come once per allocation |
 //!
+//! With `log_format:json` a line is one object of JSON instead, `{time, level, pid, thread, message,
+//! fields}`: `time` in seconds since the Unix epoch, `fields` what is told beside the message.
+//!
 //! A line is formatted as a whole and written by one `write`. Where it cannot be written it is
 //! dropped: the program is not to suffer for it.
+
+mod json;
 
 use std::fmt::{self, Write};
 use std::os::fd::BorrowedFd;
@@ -31,6 +36,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::config::LogFormat;
 use crate::files::{FileError, Target};
 use crate::report::ProcessFacts;
 
@@ -107,15 +113,16 @@ fn put(to: BorrowedFd<'_>, line: &[u8]) -> bool {
     true
 }
 
-/// Sends what this crate and the library tell from `level` up to `sink`. The first call counts;
-/// gives whether this was the first.
-pub fn install(level: Level, sink: Sink) -> bool {
-    tracing::subscriber::set_global_default(Log { level, sink }).is_ok()
+/// Sends what this crate and the library tell from `level` up to `sink`, in this `format`. The first
+/// call counts; gives whether this was the first.
+pub fn install(level: Level, sink: Sink, format: LogFormat) -> bool {
+    tracing::subscriber::set_global_default(Log { level, sink, format }).is_ok()
 }
 
 struct Log {
     level: Level,
     sink: Sink,
+    format: LogFormat,
 }
 
 impl Subscriber for Log {
@@ -128,9 +135,15 @@ impl Subscriber for Log {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let mut line = Line::new(*event.metadata().level());
-        event.record(&mut line);
-        self.sink.put(&line.finish());
+        let line = match self.format {
+            LogFormat::Text => {
+                let mut line = Line::new(*event.metadata().level());
+                event.record(&mut line);
+                line.finish()
+            }
+            LogFormat::Json => json::line(event),
+        };
+        self.sink.put(&line);
     }
 
     // Spans are not told: every line stands by itself.
@@ -198,11 +211,15 @@ mod tests {
 
     /// What `tell` leads to in a log of `level`.
     fn logged(test: &str, level: Level, tell: fn()) -> Vec<String> {
+        logged_as(LogFormat::Text, test, level, tell)
+    }
+
+    fn logged_as(format: LogFormat, test: &str, level: Level, tell: fn()) -> Vec<String> {
         let name = format!("cupool-log-{test}-{}", std::process::id());
         let path: PathBuf = std::env::temp_dir().join(name);
         let target = Target::at(path.to_str().expect("UTF-8"));
         let sink = Sink::new(Some(target), &ProcessFacts::of_this_process());
-        tracing::subscriber::with_default(Log { level, sink }, tell);
+        tracing::subscriber::with_default(Log { level, sink, format }, tell);
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let _ = std::fs::remove_file(&path);
         text.lines().map(str::to_owned).collect()
@@ -221,6 +238,22 @@ mod tests {
         let prefix = prefix();
         let warn = format!("{prefix} WARN gave back all bytes=7 why=\"x y\"");
         assert_eq!(lines, [warn, format!("{prefix} DEBUG only=true")]);
+    }
+
+    #[test]
+    fn as_json_a_line_is_one_object() {
+        let lines = logged_as(LogFormat::Json, "json", Level::INFO, || {
+            tracing::warn!(bytes = 7, why = "x\ny", open = true, "gave back {}", "\"all\"");
+            tracing::debug!("no");
+        });
+        let [line] = &lines[..] else { panic!("{lines:?}") };
+        let told: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(told["level"], "warn");
+        assert_eq!(told["pid"], std::process::id());
+        assert_eq!(told["thread"], gettid().as_raw_pid());
+        assert_eq!(told["message"], "gave back \"all\"");
+        assert_eq!(told["fields"], serde_json::json!({"bytes": 7, "why": "x\ny", "open": true}));
+        assert!(told["time"].as_f64().is_some_and(|time| time > 1.7e9));
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn begin() -> &'static Options {
         if let Err(error) = sink.check() {
             notice::warn(&format_args!("no log: {error}"));
         }
-        log::install(level, sink);
+        log::install(level, sink, options.log_format);
     }
     let options = Box::leak(Box::new(options));
     dump::begin(options, process);

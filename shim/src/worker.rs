@@ -133,10 +133,7 @@ const DUTIES: &[Duty] = &[
             worker.report("interval");
         },
     },
-    Duty {
-        due: |worker| worker.metrics.next(),
-        act: |worker| worker.metrics.write(worker.pools),
-    },
+    Duty { due: |worker| worker.metrics.next(), act: |worker| worker.metrics.write(worker.pools) },
     Duty {
         due: |worker| worker.trace.next,
         act: |worker| {

@@ -83,6 +83,16 @@ choice! {
 }
 
 choice! {
+    /// What the lines of the log are.
+    LogFormat(_testing) = "text|json" {
+        /// For people.
+        Text = "text",
+        /// An object of JSON each.
+        Json = "json",
+    }
+}
+
+choice! {
     /// What happens in a process at which a tool looks that wants to see each allocation.
     UnderTools(_testing) = "auto|aside|serve" {
         /// As `Aside` where the tool checks memory, else as `Serve`.

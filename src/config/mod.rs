@@ -22,7 +22,9 @@ mod tests;
 mod value;
 mod warning;
 
-pub use choice::{Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile, UnderTools};
+pub use choice::{
+    Backing, Fill, LogFile, LogFormat, Order, SignalChoice, StatsFile, TraceFile, UnderTools,
+};
 pub use formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 pub use programs::Programs;
 pub use table::Options;

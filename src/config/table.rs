@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::choice::{
-    Backing, Fill, LogFile, Order, SignalChoice, StatsFile, TraceFile, UnderTools,
+    Backing, Fill, LogFile, LogFormat, Order, SignalChoice, StatsFile, TraceFile, UnderTools,
 };
 use super::formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 use super::programs::Programs;
@@ -150,6 +150,8 @@ options! {
     log: Option<Level> = "none";
     /// Where it is told. Lines are appended.
     log_file: LogFile = "stderr";
+    /// What its lines are: text for people, or an object of JSON each.
+    log_format: LogFormat = "text";
     /// Whether a mistake in `CUPOOL_CONF` ends the process.
     abort_conf: bool = "false";
     /// Whether every option is printed with its value when cupool starts.

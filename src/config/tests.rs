@@ -51,6 +51,7 @@ fn nothing_set_is_the_defaults() {
         oom_snapshot: SnapshotFile::Off,
         log: None,
         log_file: LogFile::Stderr,
+        log_format: LogFormat::Text,
         abort_conf: false,
         confirm_conf: false,
     };
@@ -66,7 +67,7 @@ fn every_option_can_be_set() {
         "order:fence,backing:exact,under_tools:serve,max_idle:4GiB,decay:5m,min_free:3%,min_free_period:20ms,ask_neighbours:no,\
          flush_threshold:1M,flush_interval:1s,only:python*:/opt/*,except:sh,fill:junk,report_leaks:1,flush_driver_pools:off,framework_caches:no,\
          signal:RTMIN+3,signal_early:no,stats:/a/%p,interval:500ms,live:off,trace:/t.gz,metrics:/m,history:500,oom_snapshot:/o.%n,\
-         log:debug,log_file:/b,abort_conf:1,confirm_conf:ON",
+         log:debug,log_file:/b,log_format:json,abort_conf:1,confirm_conf:ON",
     );
     let expected = Options {
         order: Order::Fence,
@@ -96,6 +97,7 @@ fn every_option_can_be_set() {
         oom_snapshot: SnapshotFile::At("/o.%n".to_owned()),
         log: Some(Level::DEBUG),
         log_file: LogFile::At("/b".to_owned()),
+        log_format: LogFormat::Json,
         abort_conf: true,
         confirm_conf: true,
     };

@@ -36,6 +36,23 @@ fn none_is_no_ring() {
     assert!(History::new(0).is_none());
 }
 
+/// A thread that was put off in the middle keeps its slot, however many events come meanwhile.
+#[test]
+fn what_is_being_written_is_not_written_over() {
+    let history = History::new(4).expect("on");
+    let number = history.next.fetch_add(1, Ordering::Relaxed);
+    let slot = &history.slots[number as usize];
+    slot.state.store(1, Ordering::Relaxed);
+    (1..=4).for_each(|number| history.add(event(number)));
+    assert_eq!(history.events(), (1..=3).map(event).collect::<Vec<_>>());
+    assert_eq!(history.forgotten(), 1, "the one that came to that slot");
+    // It is done; its event is the oldest, until another one comes there.
+    slot.state.store(2, Ordering::Relaxed);
+    assert_eq!(history.events().len(), 4);
+    (5..=8).for_each(|number| history.add(event(number)));
+    assert_eq!(history.events(), (5..=8).map(event).collect::<Vec<_>>());
+}
+
 /// Writers of a short ring overtake each other all the time; no event is ever seen mixed.
 #[test]
 fn events_are_whole_whoever_writes_and_reads() {

@@ -94,3 +94,26 @@ fn the_last_events_are_remembered_if_asked_for() {
     assert!(events.is_sorted_by_key(|event| event.micros));
     pools.free(second).unwrap();
 }
+
+#[test]
+#[cfg(not(miri))]
+fn failures_are_written_down_but_not_one_after_the_other() {
+    let directory = std::env::temp_dir().join(format!("cupool-oom-{}", std::process::id()));
+    std::fs::create_dir(&directory).expect("a directory");
+    let pattern = directory.join("oom.%n.json").display().to_string();
+    let pools = pools(&format!("order:fence,history:8,oom_snapshot:{pattern}"));
+    let held = pools.allocate(3 * MIB).unwrap();
+    for _ in 0..3 {
+        assert_eq!(pools.allocate(1023 * MIB), Err(DriverError::OUT_OF_MEMORY));
+    }
+    let names: Vec<_> = std::fs::read_dir(&directory).expect("it").flatten().collect();
+    let text = std::fs::read(directory.join("oom.0.json")).expect("the first");
+    std::fs::remove_dir_all(&directory).expect("removed");
+    assert_eq!(names.len(), 1, "{names:?}");
+    let written: crate::snapshot::Snapshot = serde_json::from_slice(&text).expect("a snapshot");
+    assert_eq!(written.reason, "out_of_memory");
+    assert_eq!(written.segments, pools.segments(), "nothing has changed since");
+    let last = written.events.last().expect("events");
+    assert_eq!((&*last.0, last.3), ("oom", 1023 * MIB));
+    pools.free(held).unwrap();
+}
