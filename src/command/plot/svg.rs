@@ -85,7 +85,7 @@ impl Drawing {
         for (class, name) in entries {
             self.rect([x, y - 9.0, 10.0, 10.0], class, None);
             self.text(x + 15.0, y, Anchor::Start, "label", name);
-            x += 33.0 + 6.6 * name.chars().count() as f64;
+            x += 33.0 + 6.2 * name.chars().count() as f64;
         }
     }
 }

@@ -27,10 +27,8 @@ pub fn draw(timeline: &Timeline) -> Drawing {
     let drawn = thinned(samples, &time);
     let area = |of: fn(&Sample) -> u64| {
         let mut path = line(&drawn, timeline.steps, &time, &memory, of);
-        let (first, last) =
-            (time.at(drawn[0].seconds), RIGHT.min(time.at(drawn[drawn.len() - 1].seconds)));
+        let first = drawn.first().map_or(LEFT, |sample| time.at(sample.seconds));
         let _ = write!(path, "V{BOTTOM:.2}H{first:.2}Z");
-        debug_assert!(first <= last);
         path
     };
     if !drawn.is_empty() {
@@ -42,11 +40,11 @@ pub fn draw(timeline: &Timeline) -> Drawing {
             let top = line(&drawn, timeline.steps, &time, &memory, |s| s.reserved.max(s.allocated));
             drawing.path(&top, "reserved-line", None);
         }
-        peak(&mut drawing, timeline, &time, &memory);
     }
     for mark in &timeline.marks {
         draw_mark(&mut drawing, mark, time.at(mark.seconds));
     }
+    peak(&mut drawing, timeline, &time, &memory);
     legend(&mut drawing, timeline);
     drawing.data = data(&drawn, timeline, &time);
     drawing
