@@ -109,7 +109,7 @@ fn node_exporter_hands_them_on() {
     let Some(program) = on_path("prometheus-node-exporter") else { return };
     let directory = tempfile::tempdir().expect("a directory");
     let running = steered(&directory, "interval:50ms,");
-    says(&directory, &format!("cupool_allocated_bytes{{gpu=\"0\",UUID=\"GPU-"));
+    says(&directory, "cupool_allocated_bytes{gpu=\"0\",UUID=\"GPU-");
     says(&directory, " 67108864");
     let exporter = Exporter::start(&program, directory.path());
     let scraped = exporter.scrape();
@@ -207,7 +207,7 @@ fn others_may_read_it_and_the_killed_are_cleared_away() {
     assert_eq!(mode & 0o777, 0o644, "the collector is another user");
     // Ended by SIGKILL.
     drop(killed);
-    assert_eq!(textfiles(&directory), [left.clone()]);
+    assert_eq!(textfiles(&directory), std::slice::from_ref(&left));
     fs::write(directory.path().join("others.prom"), "x 1\n").expect("written");
 
     let next = steered(&directory, "");
