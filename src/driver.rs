@@ -153,6 +153,11 @@ pub trait Driver: Send + Sync + 'static {
 
     /// `cuMemAlloc`. Waits for nothing.
     fn allocate(&self, bytes: u64) -> Result<DevicePtr, DriverError>;
+    /// `cuMemGetInfo`: bytes that are free on the device of the current context.
+    fn free_memory(&self) -> Result<u64, DriverError> {
+        Err(DriverError::NOT_SUPPORTED)
+    }
+
     /// `cuMemFree`. Waits for all work of the block's context.
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError>;
 

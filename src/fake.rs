@@ -352,6 +352,10 @@ impl Driver for FakeDriver {
         inside.memory.remove(&ptr.0).map(drop).ok_or(DriverError::INVALID_VALUE)
     }
 
+    fn free_memory(&self) -> Result<u64, DriverError> {
+        Ok(self.capacity - self.call("free_memory")?.taken())
+    }
+
     fn reserve_addresses(&self, bytes: u64, alignment: u64) -> Result<DevicePtr, DriverError> {
         let mut inside = self.call("reserve_addresses")?;
         let start = inside.next_reserved.next_multiple_of(alignment.max(PAGE));

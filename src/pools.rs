@@ -28,7 +28,9 @@ mod free_memory;
 mod grow;
 mod imports;
 mod lifetimes;
+mod leaks;
 mod marks;
+mod min_free;
 mod neighbours;
 mod peers;
 mod pitch;
@@ -378,6 +380,7 @@ impl<D: Driver> Pools<D> {
             flushes,
             flushes_before,
             retired: self.retired_why.lock().clone(),
+            leaks: None,
         }
     }
 

@@ -304,6 +304,13 @@ impl Driver for RealDriver {
         call!(self, cuMemFree_v2(ptr.0))
     }
 
+    fn free_memory(&self) -> Result<u64, DriverError> {
+        let _uncancelled = Uncancelled::enter();
+        let (mut free, mut total) = (0, 0);
+        call!(self, optional cuMemGetInfo_v2(&raw mut free, &raw mut total))?;
+        Ok(free as u64)
+    }
+
     fn reserve_addresses(&self, bytes: u64, alignment: u64) -> Result<DevicePtr, DriverError> {
         let mut ptr = 0;
         let (bytes, alignment) = (bytes as usize, alignment as usize);

@@ -77,7 +77,11 @@ impl Writer {
         let mut sequence = self.sequence.try_lock_for(PATIENCE).ok_or(Failure::Busy)?;
         let number = *sequence;
         *sequence += 1;
-        let text = report::json(&pools.snapshot(), &self.process, self.options, reason, number);
+        let mut snapshot = pools.snapshot();
+        if self.options.report_leaks && reason == "exit" {
+            snapshot.leaks = Some(pools.leaks());
+        }
+        let text = report::json(&snapshot, &self.process, self.options, reason, number);
         let path = target.replace(text.as_bytes(), &self.process, number)?;
         tracing::debug!(reason, path = %path.display(), "stats file written");
         Ok(())

@@ -110,6 +110,7 @@ functions! {
     cuDeviceGraphMemTrim: fn(c_int), optional;
     cuMemAlloc_v2: fn(*mut u64, usize);
     cuMemFree_v2: fn(u64);
+    cuMemGetInfo_v2: fn(*mut usize, *mut usize), optional;
     cuEventCreate: fn(*mut usize, c_uint);
     cuEventQuery: fn(usize);
     cuEventSynchronize: fn(usize);

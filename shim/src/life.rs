@@ -1,6 +1,6 @@
 //! The life of a process that is not ours: load, first use of CUDA, fork, exit.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
@@ -41,7 +41,7 @@ unsafe extern "C" {
 #[unsafe(link_section = ".init_array")]
 static LOAD: extern "C" fn() = {
     extern "C" fn load() {
-        if must_stay_inert() {
+        if must_stay_inert() || panic::catch_unwind(is_left_alone).unwrap_or(false) {
             state::turn_off();
             wrapped::unblock();
             return;
@@ -75,6 +75,28 @@ fn must_stay_inert() -> bool {
         (libc::getauxval(libc::AT_SECURE) != 0, value)
     };
     secure || disable.is_some_and(is_true)
+}
+
+/// Whether the options `only` and `except` leave this program alone. Costs nothing where no options are
+/// set.
+fn is_left_alone() -> bool {
+    if env::var_os("CUPOOL_CONF").is_none() {
+        return false;
+    }
+    let (options, _) = parse();
+    if options.only.is_empty() && options.except.is_empty() {
+        return false;
+    }
+    // The name that it was started by may be a link's, such as that of an interpreter.
+    // SAFETY: getauxval has no preconditions; what it gives is null or a string that stays.
+    let started_as = unsafe {
+        let name = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned())
+    };
+    let executable = std::fs::read_link("/proc/self/exe").ok();
+    let executable = executable.map(|path| path.to_string_lossy().into_owned());
+    let paths: Vec<_> = started_as.into_iter().chain(executable).collect();
+    !options.serves(&paths)
 }
 
 /// Whether the text of a variable that is on or off says on.

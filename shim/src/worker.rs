@@ -72,6 +72,7 @@ fn work(pools: &'static Pools<RealDriver>, options: &Options, live: Live, metric
         trace: Clock::new(pools.records().then_some(TRACE_PERIOD)),
         rest: Rest::default(),
         decay: Some(Instant::now()),
+        min_free: Some(Instant::now()),
     };
     loop {
         // Read before looking: what comes meanwhile is served in the next round.
@@ -114,6 +115,8 @@ struct Worker {
     rest: Rest,
     /// When what was not used for long is looked for.
     decay: Option<Instant>,
+    /// When the devices' free memory is looked at.
+    min_free: Option<Instant>,
 }
 
 /// Something that is done from time to time.
@@ -150,6 +153,13 @@ const DUTIES: &[Duty] = &[
         act: |worker| {
             worker.decay = None;
             worker.decay = after(worker.pools.decay(Instant::now()));
+        },
+    },
+    Duty {
+        due: |worker| worker.min_free,
+        act: |worker| {
+            worker.min_free = None;
+            worker.min_free = after(worker.pools.keep_free());
         },
     },
     Duty { due: |worker| worker.live.next(), act: |worker| worker.live.publish(worker.pools) },

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cupool::config::Options;
-use cupool::live::{Control, Listed, State};
+use cupool::live::{Control, Listed, State, Urgency};
 use cupool::request;
 
 /// How a process was asked.
@@ -21,7 +21,7 @@ pub enum Asked {
 ///
 /// # Errors
 /// One line with what to do.
-pub fn ask(page: &Listed, devices: u64) -> Result<Asked, String> {
+pub fn ask(page: &Listed, devices: u64, urgency: Urgency) -> Result<Asked, String> {
     let pid = page.process.pid;
     match page.state {
         State::Gone => return Err(format!("{pid} has ended; there is nothing left to give back")),
@@ -29,7 +29,7 @@ pub fn ask(page: &Listed, devices: u64) -> Result<Asked, String> {
     }
     let control = Control::open(&page.path).map_err(|fault| fault.to_string())?;
     if control.is_heard() {
-        return Ok(Asked::Page(control.flush(devices)));
+        return Ok(Asked::Page(control.flush_as(devices, urgency)));
     }
     if page.state == State::Elsewhere {
         return Err(format!("{pid} is in another pid namespace, and not listening; ask there"));

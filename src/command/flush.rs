@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use cupool::live::{Asked as Devices, Figures, Flush, Listed, State};
+use cupool::live::{Asked as Devices, Figures, Flush, Listed, State, Urgency};
 
 use super::ask::{Asked, ask, ask_without_page};
 use super::gpus::Gpus;
@@ -30,6 +30,9 @@ pub struct Arguments {
     /// Wait up to SECONDS until all that the device still used has come back too
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30", require_equals = true)]
     wait: Option<u64>,
+    /// Also where `flush_threshold` or `flush_interval` would leave it out
+    #[arg(long)]
+    force: bool,
     /// Write one JSON object a line for each process, sizes in bytes
     #[arg(long)]
     json: bool,
@@ -68,7 +71,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let mut failed = false;
     let mut waiting = Vec::new();
     for target in targets(arguments) {
-        match target.and_then(asked) {
+        match target.and_then(|target| asked(target, arguments.force)) {
             Ok(asked) => waiting.push(asked),
             Err(message) => {
                 complain(&message);
@@ -140,7 +143,7 @@ fn nobody(arguments: &Arguments) -> String {
     }
 }
 
-fn asked(target: Target) -> Result<Waiting, String> {
+fn asked(target: Target, force: bool) -> Result<Waiting, String> {
     let Target { pid, page, devices } = target;
     if let Some(page) = &page {
         // That it publishes often shows soon what comes back later.
@@ -148,8 +151,9 @@ fn asked(target: Target) -> Result<Waiting, String> {
     }
     let flushes = page.as_ref().and_then(|page| page.figures.as_ref());
     let flushes = flushes.map_or(0, |figures| figures.flushes);
+    let urgency = if force { Urgency::Forced } else { Urgency::Asked };
     let how = match &page {
-        Some(page) => ask(page, devices)?,
+        Some(page) => ask(page, devices, urgency)?,
         None => ask_without_page(pid)?,
     };
     Ok(Waiting { pid, page, how, flushes })

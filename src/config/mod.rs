@@ -34,6 +34,13 @@ pub use warning::Warning;
 use warning::Fault;
 
 impl Options {
+    /// Whether the program is to be served whose executable is known by these paths: by `only` any of
+    /// them will do, by `except` none may.
+    pub fn serves(&self, paths: &[String]) -> bool {
+        let named = |programs: &Programs| paths.iter().any(|path| programs.include(path));
+        (self.only.is_empty() || named(&self.only)) && !named(&self.except)
+    }
+
     /// What holds where nothing is set.
     pub fn defaults() -> Self {
         Self::default()

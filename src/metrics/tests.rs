@@ -42,6 +42,7 @@ fn snapshot() -> Snapshot {
         flushes: vec![flush],
         flushes_before: 40,
         retired: String::new(),
+        leaks: None,
     }
 }
 

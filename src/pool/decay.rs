@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::Pool;
 use crate::backing::Take;
 use crate::driver::{Current, Driver, Relaxed};
-use crate::order::{Captures, Mode};
+use crate::order::{Captures, Mode, Stamp};
 use crate::policy::decay::{PAUSE, PORTION, longest_period, period};
 
 impl<D: Driver> Pool<D> {
@@ -41,15 +41,24 @@ impl<D: Driver> Pool<D> {
         }
         // Where frees place no fence, what is old may be behind none yet.
         self.order_idle(driver, captures, mode);
-        let _relaxed = Relaxed::enter(driver);
-        let Ok(_current) = Current::enter(driver, self.context) else { return period(decay) };
-        let quiesced = self.quiesced(driver);
-        let take = Take { unused_since, at_most: PORTION, ..Take::all(quiesced) };
-        let released = self.backing.release(driver, take).released;
+        let take = |quiesced| Take { unused_since, at_most: PORTION, ..Take::all(quiesced) };
+        let released = self.release_some(driver, take);
         if released > 0 {
             tracing::debug!("decay: {released} bytes given back");
         }
         // What the device is still at will not be done the sooner for being looked at.
         if released > 0 { PAUSE } else { period(decay) }
+    }
+
+    /// Gives back what `take` says, including what waits in front of the backing. Gives the bytes.
+    pub fn release(&self, driver: &D, take: impl FnOnce(Stamp) -> Take) -> u64 {
+        self.drain();
+        self.release_some(driver, take)
+    }
+
+    fn release_some(&self, driver: &D, take: impl FnOnce(Stamp) -> Take) -> u64 {
+        let _relaxed = Relaxed::enter(driver);
+        let Ok(_current) = Current::enter(driver, self.context) else { return 0 };
+        self.backing.release(driver, take(self.quiesced(driver))).released
     }
 }

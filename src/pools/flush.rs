@@ -84,7 +84,7 @@ impl History {
 
 impl FlushRecord {
     /// Nothing yet.
-    fn new(reason: FlushReason) -> Self {
+    pub(super) fn new(reason: FlushReason) -> Self {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             reason,
@@ -124,6 +124,11 @@ impl<D: Driver> Pools<D> {
         tracing::info!("flush ({}): {why}", reason.name());
         self.flushes.add(record.clone());
         record
+    }
+
+    /// Remembers what was given back by itself.
+    pub(super) fn note_release(&self, record: FlushRecord) {
+        self.flushes.add(record);
     }
 
     /// Whether a flush that is asked for now comes too soon after the last one.

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 use super::device::{self, Device};
 use super::process::ProcessFacts;
 use crate::config::Options;
-use crate::stats::{FlushRecord, Kept, Snapshot};
+use crate::stats::{FlushRecord, Kept, Leak, Snapshot};
 
 /// The version of the stats file's format.
 pub const SCHEMA: u32 = 1;
@@ -28,6 +28,8 @@ pub(super) struct Document<'a> {
     retired: Option<&'a str>,
     devices: Vec<Device>,
     flushes: Vec<Flush>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaks: Option<&'a [Leak]>,
 }
 
 #[derive(Serialize)]
@@ -75,6 +77,7 @@ impl<'a> Document<'a> {
             retired: unless_empty(&snapshot.retired),
             devices: device::by_device(snapshot),
             flushes: snapshot.flushes.iter().map(Flush::from).collect(),
+            leaks: snapshot.leaks.as_deref(),
         }
     }
 

@@ -40,6 +40,7 @@ use document::Document;
 /// | `retired` | why cupool serves no more allocations; null while it does |
 /// | `devices` | one entry per device, by ordinal |
 /// | `flushes` | the last times that idle memory was given back, oldest first |
+/// | `leaks` | in the file at exit, where `report_leaks` is set: blocks that were never freed, each `{device, bytes, count}`, those that hold the most first; `bytes` is what the program asked for each time |
 ///
 /// An entry of `devices` adds up the pools of all contexts of the device, those that have ended
 /// included:

@@ -30,6 +30,7 @@ fn snapshot() -> Snapshot {
             kept: vec![Kept { bytes: 100 * MIB, why: "the device has not reached its fence" }],
         }],
         retired: String::new(),
+        leaks: None,
     }
 }
 

@@ -7,6 +7,8 @@
 mod events;
 mod latency;
 
+use serde::Serialize;
+
 pub use events::Events;
 pub use latency::{Latency, LiveLatency, Quantiles};
 
@@ -191,6 +193,8 @@ pub enum FlushReason {
     Request,
     /// Another process has no memory.
     Neighbour,
+    /// The device has less free memory than it should.
+    MinFree,
     /// A framework's own cache was emptied, later than the flush that asked for it.
     FrameworkCaches,
 }
@@ -204,6 +208,7 @@ impl FlushReason {
             Self::OutOfMemory => "out_of_memory",
             Self::Request => "request",
             Self::Neighbour => "neighbour",
+            Self::MinFree => "min_free",
             Self::FrameworkCaches => "framework_caches",
         }
     }
@@ -274,4 +279,17 @@ pub struct Snapshot {
     pub flushes_before: u64,
     /// Why the pools were retired; empty while they work.
     pub retired: String,
+    /// What the program has not freed, where that is asked for.
+    pub leaks: Option<Vec<Leak>>,
+}
+
+/// Blocks of one size that the program holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Leak {
+    /// The device's ordinal.
+    pub device: i32,
+    /// What the program asked for each time, in bytes.
+    pub bytes: u64,
+    /// How many there are.
+    pub count: u64,
 }

@@ -40,6 +40,7 @@ mod plot;
 mod pointers;
 mod policies_giving_back;
 mod policies_neighbours;
+mod policies_programs;
 mod signals;
 mod signs;
 mod slurm;

@@ -64,3 +64,54 @@ fn a_flush_that_is_not_worth_it_is_left_out() {
         running.finish().succeeded();
     }
 }
+
+/// A neighbour without cupool finds room without asking.
+#[test]
+fn some_of_the_device_is_kept_free() {
+    for backing in ["arena", "exact"] {
+        let shared = tempfile::tempdir().expect("a temporary directory");
+        let victim = Victim::new("policy_steps")
+            .env("SIMCUDA_MEMORY", (1024 * MIB).to_string())
+            .env("SIMCUDA_SHARED", shared.path().join("device"));
+        let options =
+            format!("decay:off,max_idle:none,min_free:25%,min_free_period:20ms,backing:{backing}");
+        let mut pooled = victim.start_pooled(&options);
+        pooled.wait_for("ready").say("alloc 300").wait_for("alloc 300: 0");
+        pooled.say("alloc 300").wait_for("alloc 300: 0");
+        pooled.say("free").wait_for("free: 0");
+        let mut native = victim.start_bare();
+        native.wait_for("ready");
+        // 40 MiB of the device are free then.
+        native.say("alloc 384").wait_for("alloc 384: 0");
+        std::thread::sleep(Duration::from_millis(500));
+        native.say("alloc 250").wait_for("alloc 250: 0");
+        native.finish().succeeded();
+        let output = pooled.finish();
+        let flush = output.succeeded().stats().at("/flushes/0").clone();
+        assert_eq!(flush["reason"], "min_free", "{flush:#}");
+    }
+}
+
+/// Whoever insists gets a flush that the options would leave out.
+#[test]
+fn a_flush_can_be_forced() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut running = Victim::new("policy_steps")
+        .env("XDG_RUNTIME_DIR", directory.path())
+        .start_pooled("flush_threshold:1G,flush_interval:1h,decay:off");
+    running.wait_for("ready").say("alloc 64").wait_for("alloc 64: 0");
+    running.say("free").wait_for("free: 0");
+    let flush = |more: &[&str]| {
+        let command = Victim::program(cupool_tests::COMMAND)
+            .args(&["flush", "--json", &running.pid().to_string()])
+            .args(more)
+            .env("XDG_RUNTIME_DIR", directory.path());
+        let output = command.bare();
+        let line: serde_json::Value =
+            serde_json::from_str(&output.succeeded().stdout).expect("one JSON object");
+        line["flush"]["released_bytes"].as_u64().expect("a number")
+    };
+    assert_eq!(flush(&[]), 0);
+    assert_eq!(flush(&["--force"]), 64 * MIB);
+    running.finish().succeeded();
+}

@@ -19,7 +19,9 @@ impl Shared {
         let victim = Victim::new("policy_steps")
             .env("SIMCUDA_MEMORY", (1 << 30).to_string())
             .env("SIMCUDA_SHARED", at("device"))
-            .env("XDG_RUNTIME_DIR", self.0.path());
+            .env("XDG_RUNTIME_DIR", self.0.path())
+            // Those of other tests are not asked.
+            .env("CUPOOL_PAGES", at("cupool"));
         let mut running = victim.start_pooled(options);
         running.wait_for("ready");
         running

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use cupool::live::{Asked as Devices, State};
+use cupool::live::{Asked as Devices, State, Urgency};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::column::Column;
@@ -146,7 +146,7 @@ impl App {
         let Some(key) = self.selected else { return self.tell("nobody is selected".to_owned()) };
         let Some(page) = self.sampler.page(key) else { return };
         // All of its GPUs: somebody who wants memory back wants all of it.
-        match ask(page, Devices::ALL) {
+        match ask(page, Devices::ALL, Urgency::Asked) {
             Ok(asked) => {
                 self.asked = Some((key, asked));
                 self.tell(format!("{} is asked for a flush", key.0));
