@@ -76,9 +76,13 @@ int main(int argc, char **argv)
     TELL(cudaGetLastError());
     TELL(cudaPeekAtLastError());
 
-    /* A reset is the one way on. */
+    /* A reset is the one way on, if there is one: some drivers leave the process without a device. */
     OK(cudaDeviceReset());
-    unsigned *sound = rt_alloc(MIB), *again;
+    unsigned *sound, *again;
+    cudaError_t result = cudaMalloc((void **)&sound, MIB);
+    printf("after the reset: %d\n", (int)result);
+    if (result != cudaSuccess)
+        return 0;
     OK(cudaMemset(sound, 7, MIB));
     printf("after the reset: %u wrong words\n", rt_mismatches(sound, MIB / 4, 0x07070707));
     OK(cudaFree(sound));
