@@ -40,7 +40,7 @@ VARIANTS = {
     "captures": (("elsewhere",), ("spoilt",), ("graphs",), ("quiet",)),
     "comm_direct": (("cufile",),),
     "fault_known": (("stream",), ("event",), ("copy",), ("query",), ("done",)),
-    "ipc_share": (("reuse",), ("pieces",), ("twice",), ("killed",), ("left",), ("contexts",)),
+    "ipc_share": (("reuse",), ("pieces",), ("twice",), ("killed",), ("left",)),
 }
 # Only `strict` reports a device fault at the free, as native does.
 STRICT = ("fault",)
@@ -54,7 +54,7 @@ SUBSTITUTED = {
     for way, version in (("linked", "_v2"), ("handle", "_v2"), ("default", "_v2"), ("query", ""))
 }
 # These allocate nothing through today's entry points.
-PAST_THE_POOL = ("unsuffixed", "ompt_main", "who", "cancel", "fork_look_up",
+PAST_THE_POOL = ("driver_pools", "unsuffixed", "ompt_main", "who", "cancel", "fork_look_up",
                  "look_up_errors")
 # These use cupool where it is there, so that bare and pooled differ.
 POOLED_OUTPUT = {
@@ -79,6 +79,11 @@ ALONE = ("captures", "capture_reset", "driver_pools", "flush", "flush.py", "oom"
          "oom_vmm", "primary_kept", "sizes_itself")
 # So many of the others run at the same time.
 AT_ONCE = 4
+# Many hardware queues make a context slow to come and go, so only these have them, whose kernels wait
+# for each other.
+MANY_QUEUES = ("exit_", "flush_spin", "free_async", "order_", "reuse")
+# These wait for a signal, a word or a test's arguments, or are no programs by themselves.
+NOT_ALONE = ("api", "cuda-gdb", "framework_caches", "host_", "policy_", "steer")
 # These are about the process alone and are tested where there is no GPU.
 NEED_NO_GPU = ("idle", "setuid")
 
@@ -142,6 +147,7 @@ def victims(suite):
     elsewhere = signals.NAMES.union(NEED_NO_GPU)
     chosen = [victim for victim in listed()
               if victim.kind != "preload" and victim.name not in elsewhere
+              and not victim.name.startswith(NOT_ALONE)
               and (not suite.quick or victim.name in QUICK)]
     def run(victim):
         for arguments in ((),) + VARIANTS.get(victim.name, ()):
@@ -159,8 +165,10 @@ def compare(suite, victim, arguments):
         command = [victim.path(suite.build)]
     command += arguments
     name = "-".join((victim.name,) + arguments)
-    environment = PREPARED | {"VICTIM_KERNELS": str(suite.build / "kernels.cubin"),
-                              "VICTIM_REAL_DRIVER": "1"}
+    environment = dict(PREPARED)
+    if not victim.name.startswith(MANY_QUEUES):
+        del environment["CUDA_DEVICE_MAX_CONNECTIONS"]
+    environment |= {"VICTIM_KERNELS": str(suite.build / "kernels.cubin"), "VICTIM_REAL_DRIVER": "1"}
     if victim.name in PRELOADED:
         environment["LD_PRELOAD"] = str(suite.build / "victims" / PRELOADED[victim.name])
     bare = suite.run(name, command, BARE, 60, environment)
@@ -175,7 +183,8 @@ def compare(suite, victim, arguments):
             continue
         pooled = suite.run(name, command, mode, 60, environment)
         problem = pooled.problem()
-        if victim.name in PAST_THE_POOL and pooled.status == 0:
+        # A process that was killed leaves no stats file.
+        if (victim.name in PAST_THE_POOL or "killed" in arguments) and pooled.status == 0:
             problem = None
         if may_crash and not pooled.timed_out and pooled.status < 0:
             suite.note(f"victims/{mode}/{name}: status {pooled.status}")
