@@ -89,7 +89,9 @@ pub fn read(path: &Path) -> Result<Snapshot, String> {
     let shown = path.display();
     let text = fs::read(path).map_err(|error| format!("{shown}: {error}; name a PID or a file"))?;
     let snapshot: Snapshot = serde_json::from_slice(&text).map_err(|error| {
-        format!("{shown}: no memory snapshot of cupool ({error}); take one with `cupool snapshot PID`")
+        format!(
+            "{shown}: no memory snapshot of cupool ({error}); take one with `cupool snapshot PID`"
+        )
     })?;
     if snapshot.memory_snapshot != SCHEMA {
         let version = &snapshot.version;
@@ -119,8 +121,9 @@ fn of_process(page: &Listed) -> Result<Snapshot, String> {
                 return Err(format!("{}: {error}; make room there", path.display()));
             }
             None if Instant::now() >= deadline => {
-                return Err(format!("{pid} does not answer; is it stopped? continue it with fg or \
-                                    kill -CONT {pid}"));
+                return Err(format!(
+                    "{pid} does not answer; if it is stopped, continue it: kill -CONT {pid}"
+                ));
             }
             None => thread::sleep(PERIOD),
         }
