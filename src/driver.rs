@@ -158,6 +158,21 @@ pub trait Driver: Send + Sync + 'static {
         Err(DriverError::NOT_SUPPORTED)
     }
 
+    /// `cuStreamCreate(CU_STREAM_NON_BLOCKING)` in the current context.
+    fn create_stream(&self) -> Result<Stream, DriverError> {
+        Err(DriverError::NOT_SUPPORTED)
+    }
+    /// `cuMemsetD8Async` in `stream`, which must be of the current context.
+    fn fill(
+        &self,
+        _ptr: DevicePtr,
+        _byte: u8,
+        _bytes: u64,
+        _stream: Stream,
+    ) -> Result<(), DriverError> {
+        Err(DriverError::NOT_SUPPORTED)
+    }
+
     /// `cuMemFree`. Waits for all work of the block's context.
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError>;
 

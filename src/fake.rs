@@ -52,6 +52,8 @@ struct Inside {
     device: i32,
     /// Bytes cached in the driver's own pools.
     driver_pools: u64,
+    /// Bytes and sizes that memory was filled with.
+    filled: Vec<(u8, u64)>,
     capturing: Vec<Stream>,
     invalidated: bool,
     relaxed: u32,
@@ -229,6 +231,11 @@ impl FakeDriver {
         self.inside.lock().reservations.len()
     }
 
+    /// Bytes and sizes that memory was filled with.
+    pub(crate) fn filled(&self) -> Vec<(u8, u64)> {
+        self.inside.lock().filled.clone()
+    }
+
     pub(crate) fn count_live(&self) -> usize {
         self.inside.lock().memory.len()
     }
@@ -350,6 +357,24 @@ impl Driver for FakeDriver {
         Self::outside_capture(&mut inside, true)?;
         inside.reached = inside.submitted;
         inside.memory.remove(&ptr.0).map(drop).ok_or(DriverError::INVALID_VALUE)
+    }
+
+    fn create_stream(&self) -> Result<Stream, DriverError> {
+        self.call("create_stream").map(|_| Stream(0x77))
+    }
+
+    fn fill(
+        &self,
+        _ptr: DevicePtr,
+        byte: u8,
+        bytes: u64,
+        stream: Stream,
+    ) -> Result<(), DriverError> {
+        assert_eq!(stream, Stream(0x77));
+        let mut inside = self.call("fill")?;
+        inside.filled.push((byte, bytes));
+        inside.submitted += 1;
+        Ok(())
     }
 
     fn free_memory(&self) -> Result<u64, DriverError> {

@@ -3,6 +3,7 @@
 //! It knows sizes, blocks, order and figures; it knows no symbol names and no process. No driver
 //! call is made under any of its locks.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 
 use crate::backing::{Backing, GRANULE, Token, Trimmed};
 use crate::driver::{
-    Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed,
+    Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed, Stream,
 };
 use crate::front::{Front, ShardId};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
@@ -20,6 +21,7 @@ use crate::stats::{Counters, Events, Kept, PoolSnapshot};
 use crate::sync::Padded;
 
 mod decay;
+mod fill;
 mod lease;
 mod memory;
 mod spare;
@@ -66,6 +68,8 @@ pub struct Pool<D: Driver> {
     budget: u64,
     /// Since when what is idle has been. Only cupool's own thread looks.
     aging: Mutex<Aging>,
+    /// Where memory is overwritten that changes hands.
+    fill_stream: OnceLock<Stream>,
 }
 
 impl<D: Driver> Pool<D> {
@@ -95,6 +99,7 @@ impl<D: Driver> Pool<D> {
             lease: Lease::default(),
             budget,
             aging: Mutex::default(),
+            fill_stream: OnceLock::new(),
         }
     }
 

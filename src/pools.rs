@@ -190,6 +190,9 @@ impl<D: Driver> Pools<D> {
             pool.dispose(&self.driver, shard, block.token)?;
             return self.driver.allocate(bytes);
         }
+        if let Some(byte) = self.options.fill.allocated() {
+            pool.fill(&self.driver, &self.captures, block.ptr, bytes, byte);
+        }
         self.blocks.insert(block.ptr, Entry::new(pool.number, block.token.0));
         self.note_allocated(&pool, block.ptr, bytes);
         if let Some(started) = started {
@@ -226,6 +229,10 @@ impl<D: Driver> Pools<D> {
         }
         let (shard, started) = self.count_call();
         let mode = self.mode.mode();
+        // What is marked others may still read.
+        if let Some(byte) = self.options.fill.freed().filter(|_| !entry.is_marked()) {
+            pool.fill(&self.driver, &self.captures, ptr, pool.requested(token), byte);
+        }
         let ordered = if self.is_broken(&pool) {
             Err(None)
         } else {

@@ -13,6 +13,8 @@ use crate::ffi::{AccessDescription, AllocationProperties, Functions, Location, S
 use crate::hooks::green;
 use crate::libcuda;
 
+/// `CU_STREAM_NON_BLOCKING`
+const NON_BLOCKING: c_uint = 1;
 /// `CU_EVENT_DISABLE_TIMING`
 const DISABLE_TIMING: u32 = 2;
 /// `CU_STREAM_CAPTURE_MODE_RELAXED`
@@ -302,6 +304,22 @@ impl Driver for RealDriver {
     fn free(&self, ptr: DevicePtr) -> Result<(), DriverError> {
         let _uncancelled = Uncancelled::enter();
         call!(self, cuMemFree_v2(ptr.0))
+    }
+
+    fn create_stream(&self) -> Result<Stream, DriverError> {
+        let mut stream = 0;
+        call!(self, optional cuStreamCreate(&raw mut stream, NON_BLOCKING))?;
+        Ok(Stream(stream))
+    }
+
+    fn fill(
+        &self,
+        ptr: DevicePtr,
+        byte: u8,
+        bytes: u64,
+        stream: Stream,
+    ) -> Result<(), DriverError> {
+        call!(self, optional cuMemsetD8Async(ptr.0, byte, bytes as usize, stream.0))
     }
 
     fn free_memory(&self) -> Result<u64, DriverError> {

@@ -110,6 +110,8 @@ functions! {
     cuDeviceGraphMemTrim: fn(c_int), optional;
     cuMemAlloc_v2: fn(*mut u64, usize);
     cuMemFree_v2: fn(u64);
+    cuStreamCreate: fn(*mut usize, c_uint), optional;
+    cuMemsetD8Async: fn(u64, u8, usize, usize), optional;
     cuMemGetInfo_v2: fn(*mut usize, *mut usize), optional;
     cuEventCreate: fn(*mut usize, c_uint);
     cuEventQuery: fn(usize);

@@ -6,7 +6,8 @@ use cupool::config::Options;
 use cupool::driver::Device;
 use cupool::files::Target;
 use cupool::live::{
-    self, Asked, Figures, Flush, LONGEST_PERIOD, Neighbourhood, Page, Process, SHORTEST_PERIOD, Urgency, WATCHED_PERIOD,
+    self, Asked, Figures, Flush, LONGEST_PERIOD, Neighbourhood, Page, Process, SHORTEST_PERIOD,
+    Urgency, WATCHED_PERIOD,
 };
 use cupool::pools::{Neighbours, Pools};
 use cupool::report::ProcessFacts;

@@ -104,6 +104,26 @@ choice! {
     }
 }
 
+impl Fill {
+    /// The byte that stands in memory that is handed out.
+    pub const fn allocated(self) -> Option<u8> {
+        match self {
+            Self::None => None,
+            Self::Junk => Some(0xa5),
+            Self::Zero => Some(0),
+        }
+    }
+
+    /// The byte that stands in memory that was freed.
+    pub const fn freed(self) -> Option<u8> {
+        match self {
+            Self::None => None,
+            Self::Junk => Some(0x5a),
+            Self::Zero => Some(0),
+        }
+    }
+}
+
 /// Which signal asks for a flush and a stats file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignalChoice {

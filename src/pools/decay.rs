@@ -90,10 +90,7 @@ mod tests {
                 assert!(reserved >= 32 * MIB, "{backing}: {reserved} in second {second}");
             }
             let kept = pools.driver().reserved();
-            assert!(
-                kept <= 34 * MIB,
-                "{backing}: {kept}"
-            );
+            assert!(kept <= 34 * MIB, "{backing}: {kept}");
             worker.run(&pools, 2 * DECAY);
             assert_eq!(pools.driver().reserved(), 0, "{backing}");
             assert_eq!(pools.idle_bytes(), 0, "{backing}");

@@ -52,3 +52,35 @@ fn what_was_never_freed_is_listed() {
         assert!(silent.succeeded().stats().0.get("leaks").is_none(), "{backing}");
     }
 }
+
+/// Programs that write what they read do not notice: what a block is filled with comes neither before
+/// its last use nor after its first.
+#[test]
+fn filled_memory_is_what_it_is_to_those_who_write_first() {
+    const FILLED: &[&str] = &[
+        "fill:junk,order:fence",
+        "fill:junk,order:strict",
+        "fill:junk,order:lazy",
+        "fill:junk,backing:exact",
+        "fill:zero",
+    ];
+    for name in ["soak", "reuse", "order_streams"] {
+        crate::runs_alike(&Victim::new(name), FILLED);
+    }
+}
+
+#[test]
+fn what_was_never_written_is_as_told() {
+    for (fill, word) in [("junk", "a5a5a5a5"), ("zero", "00000000")] {
+        for backing in ["arena", "exact"] {
+            let mut running =
+                Victim::new("policy_steps").start_pooled(&format!("fill:{fill},backing:{backing}"));
+            running.wait_for("ready");
+            for _ in 0..2 {
+                running.say("alloc 3").wait_for("alloc 3: 0").say("word");
+                running.wait_for(&format!("word: {word}")).say("free").wait_for("free: 0");
+            }
+            running.finish().succeeded();
+        }
+    }
+}

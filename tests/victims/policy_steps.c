@@ -2,6 +2,7 @@
  *   alloc N   a block of N MiB
  *   free      the block that was allocated last
  *   word      the first word of that block
+ *   info      how long the driver takes to say how much memory is free, in microseconds
  *   empty     empty_cache(), if there is one */
 #include "rt.h"
 
@@ -30,6 +31,17 @@ int main(void)
             unsigned word = 0;
             OK(cudaMemcpy(&word, blocks[count - 1], sizeof word, cudaMemcpyDeviceToHost));
             printf("word: %08x\n", word);
+        } else if (strncmp(line, "info", 4) == 0) {
+            enum { CALLS = 100 };
+            size_t available, total;
+            struct timespec begin, end;
+            clock_gettime(CLOCK_MONOTONIC, &begin);
+            for (int i = 0; i < CALLS; i++)
+                OK(cudaMemGetInfo(&available, &total));
+            clock_gettime(CLOCK_MONOTONIC, &end);
+            double seconds = (double)(end.tv_sec - begin.tv_sec) +
+                             (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+            printf("info: %.1f us\n", seconds * 1e6 / CALLS);
         } else if (strncmp(line, "empty", 5) == 0) {
             void (*empty)(void) = (void (*)(void))dlsym(RTLD_DEFAULT, "empty_cache");
             if (empty != NULL)

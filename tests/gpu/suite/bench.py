@@ -17,7 +17,7 @@ from samples import Samples
 # A part starts no process after so many seconds, so that a slow machine ends with
 # fewer rounds and not with none: in all, and with --quick.
 BUDGET_S = {"calls": (115, 45), "flat": (25, 10), "torch": (160, 50), "cost": (45, 15),
-            "cupy": (75, 15), "programs": (170, 60)}
+            "decay": (130, 60), "cupy": (75, 15), "programs": (170, 60)}
 CACHED = {}
 # Either name, for older and newer versions.
 EXPANDABLE = {name: "expandable_segments:True"
@@ -107,6 +107,19 @@ class Bench:
             if run and (len(flushes) < turns or not released):
                 self.problems.append(f"flushes {mode}: {len(flushes)}, {released} bytes released")
 
+    def decay(self):
+        """What giving back what was not used for ten seconds costs training that lasts longer."""
+        self.begin("decay")
+        command = python("torch_train.py", "--time", "--steps", "100000", "--seconds", "25",
+                         "--model", "d512")
+        for _ in range(1 if self.suite.quick else 2):
+            for name, mode in (("on", "lazy"), ("off", "lazy,decay:off")):
+                self.measure(f"decay {name}", command, mode, UNCACHED, 90)
+        on, off = (self.samples.median(f"decay {name}", "step-d512") for name in ("on", "off"))
+        if on and off:
+            print(f"a step with decay at its default: {on:.2f} ms, without {off:.2f} ms, "
+                  f"{(on / off - 1) * 100:+.2f} % (at most +1 %)", flush=True)
+
     def cupy(self):
         """A chain of operations beside CuPy's own pool."""
         self.begin("cupy")
@@ -154,6 +167,7 @@ def run():
     # The part that `--only` selects by, the package it needs, and what it is.
     parts = (("calls", None, bench.calls), ("flat", None, bench.flat),
              ("torch", "torch", bench.torch), ("cost", "torch", bench.cost_of_flushes),
+             ("decay", "torch", bench.decay),
              ("cupy", "cupy", bench.cupy), ("programs", None, bench.programs))
     for part, package, measure in parts:
         if suite.wanted(part) and (package is None or importlib.util.find_spec(package)):

@@ -140,7 +140,7 @@ class Suite:
         if mode != BARE:
             behind = added.get("LD_PRELOAD")
             added["LD_PRELOAD"] = f"{self.library}:{behind}" if behind else str(self.library)
-            added["CUPOOL_CONF"] = f"order:{mode},stats:{directory}/%p.json"
+            added["CUPOOL_CONF"] = f"ask_neighbours:off,order:{mode},stats:{directory}/%p.json"
             if mode == UNORDERED:
                 added["CUPOOL_TESTING"] = "1"
         return added

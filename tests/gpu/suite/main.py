@@ -12,6 +12,7 @@ import frameworks
 import giving_back
 import hazards
 import native
+import policies
 import soak
 import victims
 from harness import HERE, Suite
@@ -28,6 +29,7 @@ GROUPS = (
     ("capture", native.capture),
     ("semantics", native.semantics),
     ("flush", giving_back.flush),
+    ("policies", policies.policies),
     ("frameworks", frameworks.frameworks),
     ("soak", soak.soak),
 )

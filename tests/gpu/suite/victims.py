@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+import policies
 import signals
 from harness import BARE, HERE, PREPARED, VICTIMS
 
@@ -144,7 +145,7 @@ def build_jobs(nvcc, build, library_flags, runtime_directories):
 
 def victims(suite):
     """Every victim, bare and pooled."""
-    elsewhere = signals.NAMES.union(NEED_NO_GPU)
+    elsewhere = signals.NAMES.union(NEED_NO_GPU, [policies.STEPS])
     chosen = [victim for victim in listed()
               if victim.kind != "preload" and victim.name not in elsewhere
               and not victim.name.startswith(NOT_ALONE)
