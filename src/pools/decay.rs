@@ -98,6 +98,23 @@ mod tests {
     }
 
     #[test]
+    fn beside_what_is_old_what_was_just_freed_stays() {
+        for backing in ["arena", "exact"] {
+            let pools = pools(&format!("decay:8s,backing:{backing}"));
+            let mut worker = Worker::new();
+            // Large ones go straight to the backing, unless they are what was allocated last.
+            let [old, young, _held] = [(); 3].map(|()| pools.allocate(64 * MIB).unwrap());
+            pools.free(old).unwrap();
+            worker.run(&pools, 6 * SECOND);
+            pools.free(young).unwrap();
+            worker.run(&pools, 5 * SECOND);
+            assert_eq!(pools.driver().reserved(), 128 * MIB, "{backing}");
+            worker.run(&pools, 6 * SECOND);
+            assert_eq!(pools.driver().reserved(), 64 * MIB, "{backing}");
+        }
+    }
+
+    #[test]
     fn much_goes_in_portions() {
         for backing in ["arena", "exact"] {
             let pools = pools(&format!("decay:8s,backing:{backing}"));
