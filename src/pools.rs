@@ -27,8 +27,8 @@ mod flush;
 mod free_memory;
 mod grow;
 mod imports;
-mod lifetimes;
 mod leaks;
+mod lifetimes;
 mod marks;
 mod min_free;
 mod neighbours;
@@ -403,6 +403,16 @@ impl<D: Driver> Pools<D> {
 
     /// The process is ending: what is owed is paid, and from now on everything goes to the driver.
     pub fn close(&self) {
+        if self.mode.mode() == Mode::Lazy {
+            // Natively the last free has waited for what the kernels before it print.
+            for pool in self.table.all() {
+                if let Some(_held) = pool.lease.hold() {
+                    // Without it there is nothing to wait for.
+                    let _ = pool.fences.place(&self.driver, &self.captures);
+                }
+            }
+            self.debt.incur();
+        }
         self.settle();
         self.closed.store(true, Ordering::Release);
     }

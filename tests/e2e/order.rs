@@ -12,7 +12,7 @@ same! {
     // `fence` and `auto` pay the owed wait in these calls and at exit.
     elapsed_time_after_a_free: Victim::new("order_elapsed"), BETWEEN_STREAMS;
     queries_after_a_free: Victim::new("order_query"), BETWEEN_STREAMS;
-    a_print_before_the_exit: Victim::new("order_print"), BETWEEN_STREAMS;
+    a_print_before_the_exit: Victim::new("order_print"), ALL;
     // `fence` documents that it hangs here; `auto` must not.
     a_kernel_waits_for_another_threads_copy:
         Victim::new("order_spin"), &["order:strict", "order:auto", "order:lazy"];

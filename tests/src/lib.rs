@@ -19,7 +19,9 @@ mod victim;
 
 pub use elf::Elf;
 pub use output::{Output, assert_same};
-pub use paths::{COMMAND, EMULATOR, HAVE_CXX, LIBCUPOOL, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python};
+pub use paths::{
+    COMMAND, EMULATOR, HAVE_CXX, LIBCUPOOL, SIMCUDA_DIR, VICTIMS_DIR, VICTIMS_SOURCE, python,
+};
 pub use running::Running;
 pub use stats::Stats;
 pub use victim::Victim;
