@@ -1,6 +1,7 @@
 """Memory that goes back by itself or for a neighbour, between real processes."""
 
 import os
+import re
 import subprocess
 import time
 
@@ -18,7 +19,8 @@ class Steps:
     """A running `policy_steps`."""
 
     def __init__(self, suite, mode):
-        self.directory = suite.new_directory("policies-" + mode.replace(",", "-").replace(":", "-"))
+        # A pattern of the stats file, in which `%` would mean something.
+        self.directory = suite.new_directory("policies-" + re.sub(r"\W", "-", mode))
         settings = suite.environment(mode, self.directory, {})
         settings["XDG_RUNTIME_DIR"] = str(suite.build)
         clean = {key: value for key, value in os.environ.items()
@@ -61,7 +63,8 @@ def policies(suite):
         ("ask", f"auto,{KEEPS}", "auto,ask_neighbours:on", 0, 0),
         ("ask-exact", f"auto,backing:exact,{KEEPS}", "auto,ask_neighbours:on", 0, 0),
         ("min_free", f"auto,{KEEPS},min_free:80%", BARE, 3, 0),
-        ("decay", "auto,max_idle:none", BARE, 13, 0),
+        # Ten seconds, what a sample more takes, and a hundred portions.
+        ("decay", "auto,max_idle:none", BARE, 16, 0),
     ):
         holder = Steps(suite, idle)
         holder.has_idle(mib)
