@@ -29,6 +29,10 @@ mod sync {
         pub(crate) fn wait(&mut self) {
             shuttle::thread::yield_now();
         }
+
+        pub(crate) fn wait_among_many(&mut self) {
+            self.wait();
+        }
     }
 
     #[derive(Default)]

@@ -17,6 +17,9 @@ const SPINS: u32 = 128;
 const YIELDS: u32 = 32;
 /// How long it sleeps in each round after those.
 const NAP: Duration = Duration::from_micros(50);
+/// How often that is doubled where many may wait: hundreds that wake every 50 µs keep the processors
+/// from the one that they wait for.
+const DOUBLINGS: u32 = 6;
 
 /// A thread waits for another one that is about to be done.
 #[derive(Default)]
@@ -25,7 +28,7 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Waits for a moment, a longer one the longer it has lasted.
+    /// Waits for a moment, for the one thread that is to go on next.
     pub(crate) fn wait(&mut self) {
         if self.rounds < SPINS {
             spin_loop();
@@ -36,6 +39,17 @@ impl Backoff {
             return;
         }
         self.rounds += 1;
+    }
+
+    /// Waits for a moment, a longer one the longer it has lasted, where many threads may do so.
+    pub(crate) fn wait_among_many(&mut self) {
+        match self.rounds.checked_sub(SPINS + YIELDS) {
+            None => self.wait(),
+            Some(naps) => {
+                thread::sleep(NAP * (1 << naps.min(DOUBLINGS)));
+                self.rounds = self.rounds.saturating_add(1);
+            }
+        }
     }
 }
 

@@ -126,7 +126,11 @@ impl Turn {
                     return Some(held);
                 }
             }
-            backoff.wait();
+            if heir.is_some() {
+                backoff.wait();
+            } else {
+                backoff.wait_among_many();
+            }
         }
     }
 }
