@@ -15,7 +15,7 @@ use crate::pools::{Answer, Neighbours};
 /// How often is looked for answers. One takes a millisecond, or as long as the driver.
 const PERIOD: Duration = Duration::from_millis(1);
 
-/// See the [module](self).
+/// The other processes of this user under cupool, by their live pages.
 pub struct Neighbourhood {
     directories: Vec<PathBuf>,
     own: Process,
