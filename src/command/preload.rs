@@ -11,6 +11,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use clap::Args;
+
 use super::complain;
 
 /// The wrapper itself failed.
@@ -23,6 +25,23 @@ const NOT_FOUND: u8 = 127;
 const LIBRARY: &str = "libcupool.so";
 /// Names the library where it is not beside the command.
 const LIBRARY_VARIABLE: &str = "CUPOOL_LIB";
+
+// Which program to start, with which library. Not a documentation comment: that would become part of
+// the help of the command it is in.
+#[derive(Args)]
+pub struct Start {
+    /// The path of libcupool.so, if it is neither beside this command nor in ../lib
+    #[arg(long, value_name = "PATH")]
+    pub lib: Option<PathBuf>,
+    /// The program and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    pub program: Vec<OsString>,
+}
 
 /// Finds the library: as named, or by `CUPOOL_LIB`, or beside this command, or in `../lib` from
 /// there.

@@ -1,7 +1,6 @@
 //! `cupool record`
 
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,17 +25,8 @@ pub struct Arguments {
     /// Further options, as in CUPOOL_CONF
     #[arg(long, value_name = "K:V,…")]
     conf: Option<String>,
-    /// The path of libcupool.so, if it is neither beside this command nor in ../lib
-    #[arg(long, value_name = "PATH")]
-    lib: Option<PathBuf>,
-    /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
-    program: Vec<OsString>,
+    #[command(flatten)]
+    start: preload::Start,
 }
 
 const HELP: &str = "\
@@ -55,7 +45,9 @@ Examples:
 /// See [`Arguments`].
 pub fn run(arguments: &Arguments) -> ExitCode {
     match prepare(arguments) {
-        Ok((library, conf)) => preload::exec(&arguments.program, &library, conf.as_ref(), &[]),
+        Ok((library, conf)) => {
+            preload::exec(&arguments.start.program, &library, conf.as_ref(), &[])
+        }
         Err(message) => {
             complain(&message);
             ExitCode::from(preload::FAILED)
@@ -65,7 +57,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 
 /// The library, and the options to add.
 fn prepare(arguments: &Arguments) -> Result<(PathBuf, String), String> {
-    let library = preload::library(arguments.lib.as_deref())?;
+    let library = preload::library(arguments.start.lib.as_deref())?;
     let trace = format!("trace:{}", pattern(&arguments.output)?);
     let conf = match &arguments.conf {
         Some(conf) => format!("{conf},{trace}"),

@@ -23,17 +23,8 @@ pub struct Arguments {
     /// What cupool tells on standard error: error, warn, info or debug
     #[arg(long, value_name = "LEVEL")]
     log: Option<String>,
-    /// The path of libcupool.so, if it is neither beside this command nor in ../lib
-    #[arg(long, value_name = "PATH")]
-    lib: Option<PathBuf>,
-    /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
-    program: Vec<OsString>,
+    #[command(flatten)]
+    start: preload::Start,
 }
 
 const HELP: &str = "\
@@ -55,7 +46,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match prepare(arguments, was_free) {
         Ok((library, variables)) => {
             let conf = arguments.conf.as_ref();
-            preload::exec(&arguments.program, &library, conf, &variables)
+            preload::exec(&arguments.start.program, &library, conf, &variables)
         }
         Err(message) => {
             complain(&message);
@@ -68,7 +59,7 @@ type Variables = Vec<(&'static str, String)>;
 
 /// The library, and the variables to set beside its options.
 fn prepare(arguments: &Arguments, was_free: bool) -> Result<(PathBuf, Variables), String> {
-    let library = preload::library(arguments.lib.as_deref())?;
+    let library = preload::library(arguments.start.lib.as_deref())?;
     let (_, warnings) = Options::parse(&arguments.conf, false);
     if let Some(warning) = warnings.first() {
         return Err(warning.to_string());
@@ -83,7 +74,7 @@ fn prepare(arguments: &Arguments, was_free: bool) -> Result<(PathBuf, Variables)
     let conf = preload::conf(arguments.conf.as_ref());
     let (options, _) = Options::parse(&conf.to_string_lossy(), true);
     let early = options.signal.number().filter(|_| options.signal_early);
-    if let Some(signal) = block(early, was_free, &arguments.program[0]) {
+    if let Some(signal) = block(early, was_free, &arguments.start.program[0]) {
         // The library in this process, and in no child of it, unblocks the signal again.
         variables.push((BLOCKED, format!("{}:{signal}", std::process::id())));
     }
