@@ -258,13 +258,23 @@ impl<D: Driver> Pool<D> {
             let kept = Kept::unless_nothing(self.idle(), "its context cannot be entered");
             return Trimmed { kept: kept.into_iter().collect(), ..Trimmed::default() };
         };
-        let released = if self.backing.aside() > keep { self.release_deferred(driver) } else { 0 };
-        let mut trimmed = self.backing.trim(driver, keep, self.quiesced(driver));
-        trimmed.released += released;
+        let mut trimmed = self.trim_deferred_too(driver, keep);
+        if self.backing.aside() > keep && trimmed.released > 0 {
+            // To wait takes memory, of which there may have been none until now.
+            let more = self.trim_deferred_too(driver, keep);
+            trimmed = Trimmed { released: trimmed.released + more.released, ..more };
+        }
         let bytes = self.backing.aside();
         if bytes > keep {
             trimmed.kept.push(Kept { bytes, why: "freed during a stream capture" });
         }
+        trimmed
+    }
+
+    fn trim_deferred_too(&self, driver: &D, keep: u64) -> Trimmed {
+        let released = if self.backing.aside() > keep { self.release_deferred(driver) } else { 0 };
+        let mut trimmed = self.backing.trim(driver, keep, self.quiesced(driver));
+        trimmed.released += released;
         trimmed
     }
 

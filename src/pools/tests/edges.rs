@@ -114,6 +114,22 @@ fn what_captures_hold_up_never_costs_an_allocation() {
     assert!(!pools.driver().invalidated());
 }
 
+/// The wait for what a capture held up takes memory, and the pool itself has it all.
+#[test]
+fn what_captures_hold_up_goes_when_the_device_is_full_too() {
+    let pools =
+        pools_on(FakeDriver::new(400 * MIB).with_vmm(), "order:fence,max_idle:none,backing:arena");
+    let [held_up, idle] = [(); 2].map(|()| pools.allocate(200 * MIB).unwrap());
+    pools.free(idle).unwrap();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    pools.free(held_up).unwrap();
+    pools.driver().fail_next("record_context", DriverError::INVALID_VALUE);
+    pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+    assert_eq!(pools.driver().reserved(), 400 * MIB);
+    let record = pools.flush(FlushReason::EmptyCache);
+    assert_eq!((record.released, record.kept), (400 * MIB, vec![]));
+}
+
 #[test]
 fn what_captures_hold_up_stays_within_the_budget() {
     let pools = pools("order:fence,max_idle:10M");
