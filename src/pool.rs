@@ -314,6 +314,10 @@ impl<D: Driver> Pool<D> {
     /// The fence behind which whatever is idle now can be given back. It is placed if it is not yet:
     /// only what was freed without one needs it, and other threads' work would wait for it.
     pub fn order_idle(&self, driver: &D, captures: &Captures, mode: Mode) -> Stamp {
+        if !captures.any() {
+            // No event marked its end where the driver refused one.
+            self.captures_ended(driver, captures);
+        }
         if self.backing.is_native() {
             return Stamp::QUIESCED;
         }
@@ -331,21 +335,25 @@ impl<D: Driver> Pool<D> {
     /// disturbs no capture of others where the thread is relaxed. Gives the bytes.
     fn release_deferred(&self, driver: &D) -> u64 {
         let Deferred { captured, behind } = std::mem::take(&mut *self.deferred.lock());
+        if !self.backing.is_native() && self.wait_natively(driver).is_err() {
+            let mut deferred = self.deferred.lock();
+            deferred.captured.extend(captured);
+            deferred.behind.extend(behind);
+            self.has_deferred.store(true, Ordering::Release);
+            return 0;
+        }
         let (events, groups): (Vec<_>, Vec<_>) = behind.into_iter().unzip();
-        let tokens = groups.into_iter().flatten().chain(captured);
-        let (released, mut refused) = if self.backing.is_native() {
-            self.dispose_all(driver, tokens)
-        } else if self.wait_natively(driver).is_ok() {
-            for token in tokens {
-                self.backing.give(token, Stamp::QUIESCED);
-            }
-            (0, Vec::new())
-        } else {
-            (0, tokens.collect())
-        };
         for event in events {
             self.fences.recycle(event);
         }
+        let tokens = groups.into_iter().flatten().chain(captured);
+        if !self.backing.is_native() {
+            for token in tokens {
+                self.backing.give(token, Stamp::QUIESCED);
+            }
+            return 0;
+        }
+        let (released, mut refused) = self.dispose_all(driver, tokens);
         if !refused.is_empty() {
             let mut deferred = self.deferred.lock();
             deferred.captured.append(&mut refused);

@@ -130,6 +130,32 @@ fn what_captures_hold_up_goes_when_the_device_is_full_too() {
     assert_eq!((record.released, record.kept), (400 * MIB, vec![]));
 }
 
+/// Where no event could mark the capture's end, the next flush, or whoever is short of memory, does.
+#[test]
+fn what_captures_hold_up_goes_when_it_is_all_there_is() {
+    let full = || {
+        let conf = "order:fence,max_idle:none,backing:arena";
+        let pools = pools_on(FakeDriver::new(400 * MIB).with_vmm(), conf);
+        let held_up = pools.allocate(400 * MIB).unwrap();
+        pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+        pools.free(held_up).unwrap();
+        pools.driver().submit();
+        pools.driver().fail_next("record_context", DriverError::INVALID_VALUE);
+        pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+        pools
+    };
+    let pools = full();
+    let record = pools.flush(FlushReason::EmptyCache);
+    let kept: Vec<_> = record.kept.iter().map(|kept| (kept.bytes, kept.why)).collect();
+    assert_eq!((record.released, kept), (0, vec![(400 * MIB, "freed during a stream capture")]));
+    pools.driver().finish();
+    let record = pools.flush(FlushReason::EmptyCache);
+    assert_eq!((record.released, record.kept), (400 * MIB, vec![]));
+
+    let pools = full();
+    pools.allocate(100 * MIB).expect("the device is waited for");
+}
+
 #[test]
 fn what_captures_hold_up_stays_within_the_budget() {
     let pools = pools("order:fence,max_idle:10M");
