@@ -43,6 +43,9 @@ A process is asked through its live page. One that has none yet, or does not lis
 the signal that its option `signal` names, marked so that a handler of the program's own does not
 hear of it; it is not sent to a process that it could end.
 
+A process that leaves the flush out, since its `flush_threshold` or `flush_interval` says so, is told
+with that reason; it has answered.
+
 Exit status: 0; 1 if there is nobody to ask; 2 if somebody could not be asked or did not answer.
 
 Examples:
@@ -197,6 +200,13 @@ fn text(one: &Waiting, answer: Option<Flush>) -> String {
             Some(_) => format!("{pid}: asked, but has not answered; is it stopped?"),
         };
     };
+    if !flush.skipped.is_empty() {
+        return format!(
+            "{pid}: gave nothing back of {} idle ({}); --force does it all the same",
+            units::bytes(flush.idle_bytes_before),
+            processes::printable(&flush.skipped),
+        );
+    }
     let mut line = format!(
         "{pid}: gave back {} of {} idle in {}",
         units::bytes(flush.released_bytes + flush.released_later_bytes),
@@ -210,6 +220,11 @@ fn text(one: &Waiting, answer: Option<Flush>) -> String {
     let left = flush.pending_bytes.saturating_sub(flush.released_later_bytes);
     if left > 0 {
         line.push_str(&format!(", {} more as soon as the GPU is done with it", units::bytes(left)));
+    }
+    if flush.kept_bytes > 0 {
+        let (bytes, why) =
+            (units::bytes(flush.kept_bytes), processes::printable(&flush.kept_reason));
+        line.push_str(&format!(", {bytes} stay: {why}"));
     }
     line
 }

@@ -16,9 +16,11 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// How long a process publishes often for after it was asked to.
 const WATCH: Duration = Duration::from_secs(3);
 
-/// All of them, with the figures that they told last. What is found in the place of a page is told.
+/// All of them, with the figures that they told last. What is found in the place of a page is told, or
+/// cleared away if it is nobody's any more.
 pub fn all() -> Vec<Listed> {
     let listing = live::list(&live::directories());
+    listing.sweep();
     for fault in &listing.faults {
         complain(fault);
     }

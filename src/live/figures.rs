@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::cursor::Cursor;
 use super::{DEVICES, clock};
 use crate::report::{self, Amounts, Device};
-use crate::stats::{FlushRecord, Quantiles, Snapshot};
+use crate::stats::{FlushRecord, Quantiles, Released, Snapshot};
 
 /// Words of a text that is one of a few.
 const NAME: usize = 2;
@@ -64,10 +64,16 @@ pub struct Flush {
     pub driver_pools_released_bytes: u64,
     /// How long it took, in seconds.
     pub duration_seconds: f64,
+    /// Bytes that stayed although they were to go, and why most of them did.
+    pub kept_bytes: u64,
+    /// Empty if nothing did.
+    pub kept_reason: Cow<'static, str>,
+    /// Why nothing was done, if an option says so; empty if it was done.
+    pub skipped: Cow<'static, str>,
 }
 
 impl Flush {
-    const WORDS: usize = (1 + NAME) + 8;
+    const WORDS: usize = (1 + NAME) + 9 + 2 * (1 + REASON);
 
     /// All bytes that it has given back by now.
     pub fn given_back(&self) -> u64 {
@@ -84,6 +90,14 @@ impl Flush {
         self.released_later_bytes += later.released_later_bytes;
         self.driver_pools_released_bytes += later.driver_pools_released_bytes;
         self.duration_seconds += later.duration_seconds;
+        self.kept_bytes += later.kept_bytes;
+        if self.kept_reason.is_empty() {
+            self.kept_reason = later.kept_reason;
+        }
+        // Done on one device is done.
+        if later.skipped.is_empty() {
+            self.skipped = later.skipped;
+        }
         self
     }
 
@@ -97,11 +111,15 @@ impl Flush {
         cursor.number(&mut self.released_later_bytes);
         cursor.number(&mut self.driver_pools_released_bytes);
         cursor.real(&mut self.duration_seconds);
+        cursor.number(&mut self.kept_bytes);
+        cursor.word(&mut self.kept_reason, REASON);
+        cursor.word(&mut self.skipped, REASON);
     }
 }
 
 impl From<&FlushRecord> for Flush {
     fn from(record: &FlushRecord) -> Self {
+        let most = record.kept.iter().max_by_key(|kept| kept.bytes);
         Self {
             reason: record.reason.name().into(),
             time: record.time,
@@ -112,6 +130,9 @@ impl From<&FlushRecord> for Flush {
             released_later_bytes: record.released_later,
             driver_pools_released_bytes: record.driver_pools,
             duration_seconds: record.duration,
+            kept_bytes: record.kept.iter().map(|kept| kept.bytes).sum(),
+            kept_reason: most.map_or("", |kept| kept.why).into(),
+            skipped: record.skipped.into(),
         }
     }
 }
@@ -189,7 +210,7 @@ fn walk_option(flush: &mut Option<Flush>, cursor: &mut impl Cursor) {
 
 /// Words of a device.
 const DEVICE: usize =
-    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 5 + 2 * (1 + NAME) + (1 + REASON) + 1 + 4 + 2 * 5;
+    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 5 + 2 * (1 + NAME) + (1 + REASON) + 1 + 4 + 7 + 2 * 5;
 
 fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     let mut ordinal = device.device.cast_unsigned();
@@ -220,6 +241,8 @@ fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     cursor.number(&mut device.misses);
     cursor.number(&mut device.fences);
     cursor.number(&mut device.host_syncs);
+    walk_released(&mut device.released_bytes, cursor);
+    cursor.number(&mut device.neighbours_released_bytes);
     walk_quantiles(&mut device.malloc_latency_ns, cursor);
     walk_quantiles(&mut device.free_latency_ns, cursor);
 }
@@ -229,6 +252,10 @@ fn walk_amounts(amounts: &mut Amounts, cursor: &mut impl Cursor) {
     cursor.number(&mut amounts.peak);
     cursor.number(&mut amounts.allocated);
     cursor.number(&mut amounts.freed);
+}
+
+fn walk_released(released: &mut Released, cursor: &mut impl Cursor) {
+    released.each().into_iter().for_each(|bytes| cursor.number(bytes));
 }
 
 fn walk_quantiles(quantiles: &mut Quantiles, cursor: &mut impl Cursor) {

@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 
 use super::figures::Figures;
 use super::process::Process;
-use super::reader::{Fault, read};
+use super::reader::{Fault, identity, read};
 
 /// What has become of a page's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,8 +70,19 @@ impl Listed {
 pub struct Listing {
     /// The pages.
     pub pages: Vec<Listed>,
+    /// What is no page that can be read here, of processes that are gone.
+    pub remains: Vec<PathBuf>,
     /// Files and directories that cannot be used.
     pub faults: Vec<Fault>,
+}
+
+impl Listing {
+    /// Clears away what [remains](Self::remains). A file that cannot be deleted stays.
+    pub fn sweep(&self) {
+        for path in &self.remains {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 /// The variable that names the one directory to look in instead of [`directories`]' usual ones.
@@ -111,11 +122,14 @@ pub fn list(directories: &[PathBuf]) -> Listing {
                 continue;
             }
         };
-        for name in names {
-            match Listed::read(&directory.join(name)) {
+        for name in names.iter().filter(|name| is_page(name)) {
+            let path = directory.join(name);
+            match Listed::read(&path) {
                 Ok(page) => listing.pages.push(page),
                 // Its process has ended since.
                 Err(fault) if fault.is_missing() => {}
+                Err(_) if is_of_the_gone(&path) => listing.remains.push(path),
+                Err(fault) if fault.is_unwritten() => {}
                 Err(fault) => listing.faults.push(fault),
             }
         }
@@ -124,8 +138,8 @@ pub fn list(directories: &[PathBuf]) -> Listing {
     listing
 }
 
-/// The files in `directory` that are called like a page. Only a directory of this user counts, in
-/// which nobody else can write.
+/// The files in `directory` that are called like one of cupool's. Only a directory of this user counts,
+/// in which nobody else can write.
 fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
     let failed = |error| Fault::system(directory, error);
     let facts = fs::symlink_metadata(directory).map_err(failed)?;
@@ -133,22 +147,44 @@ fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
         return Err(Fault::not_private(directory));
     }
     let entries = fs::read_dir(directory).map_err(failed)?;
-    Ok(entries.flatten().map(|entry| entry.file_name()).filter(|name| is_page(name)).collect())
+    let names = entries.flatten().map(|entry| entry.file_name());
+    Ok(names.filter(|name| name.as_encoded_bytes().starts_with(b"cupool.")).collect())
+}
+
+/// Whether what is at `path`, and cannot be read as a page, is of a process that is gone: by what any
+/// cupool's page tells of it, or else by its name.
+fn is_of_the_gone(path: &Path) -> bool {
+    identity(path).or_else(|| named(path)).is_some_and(|process| process.is_gone())
+}
+
+/// The process that a file is called after.
+fn named(path: &Path) -> Option<Process> {
+    let mut words = path.file_name()?.to_str()?.split('.').skip(1);
+    let (pid, start_ticks) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    Some(Process::here(pid, start_ticks))
 }
 
 /// How long a page outlives its process where nobody looks at it.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Clears pages away that are beside the one at `path` and have not been written to for a day, if
-/// their processes are gone: where nobody ever runs `cupool top`, they would pile up.
+/// their processes are gone: where nobody ever runs `cupool top`, they would pile up. So would memory
+/// snapshots that nobody came to take away.
 pub fn sweep(path: &Path) {
     let Some(directory) = path.parent() else { return };
     for name in names(directory).unwrap_or_default() {
-        let path = directory.join(name);
+        let path = directory.join(&name);
         let changed = fs::metadata(&path).and_then(|facts| facts.modified());
         let is_old = changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > KEPT));
-        if is_old && let Ok(page) = Listed::read(&path) {
-            page.remove();
+        if !is_old {
+            continue;
+        }
+        match Listed::read(&path) {
+            Ok(page) => page.remove(),
+            Err(_) if (is_page(&name) || is_snapshot(&name)) && is_of_the_gone(&path) => {
+                let _ = fs::remove_file(&path);
+            }
+            Err(_) => {}
         }
     }
 }
@@ -164,6 +200,9 @@ pub(super) fn snapshot_name(pid: u32, start_ticks: u64) -> String {
 }
 
 fn is_page(name: &OsStr) -> bool {
-    let name = name.to_string_lossy();
-    name.starts_with("cupool.") && name.ends_with(".live")
+    name.as_encoded_bytes().ends_with(b".live")
+}
+
+fn is_snapshot(name: &OsStr) -> bool {
+    name.as_encoded_bytes().ends_with(b".snapshot.json")
 }

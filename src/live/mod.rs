@@ -16,18 +16,25 @@
 //! killed or ends by `_exit` leaves it behind with its last figures; the pid, the process's start in
 //! clock ticks, the boot and the pid namespace in it tell whether its process still exists, also
 //! once the pid is another's. [`Listed::remove`] clears it away; so does [`sweep`] a day later, when
-//! another process starts.
+//! another process starts. What is no page that this cupool can read, but called like one of a process
+//! that is gone, is nobody's any more: a [`Listing`] has it apart from what is to be told.
 //!
 //! # Layout, version 1
 //! One `Shared` of 64-bit words in the machine's byte order, as large as the file:
 //!
 //! | part | written by | content |
 //! |---|---|---|
-//! | magic, version, size | the process, before the file gets its name | what this is |
+//! | magic, version, size | the process, the magic last of all: until then the page is being made | what this is |
 //! | process | likewise | pid, start, boot, namespace, signal, version, executable |
 //! | wake, requests, wanted, forced, neighbours, snapshots, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices, and how urgently; memory snapshots asked for; until when somebody watches |
 //! | listening, snapshots done, published | the process | whether a worker waits; how many memory snapshots are written; how often figures were published |
 //! | figures, twice | the process | those of publication `n` are in the half `n % 2` |
+//!
+//! The version counts the layouts that were released, and is 1 until there is a second one. Between
+//! releases the size tells layouts apart, as it changes with almost all that does: a page of another
+//! version or size is another cupool's. Magic, version, size, and of the process all up to the boot
+//! keep their places in every layout, so that any cupool can tell whether the process of any page is
+//! gone, and clear it away.
 //!
 //! A reader takes the half of the last publication, and takes it again if there was another one
 //! meanwhile. A process that is killed while it writes a half leaves the other one whole.

@@ -49,6 +49,16 @@ impl Process {
         }
     }
 
+    /// The process of that pid and start on this machine, in the pid namespace of the calling process.
+    pub(super) fn here(pid: u32, start_ticks: u64) -> Self {
+        Self { pid, start_ticks, pid_namespace: pid_namespace(), boot: boot(), ..Self::default() }
+    }
+
+    /// Whether it has ended for all that can be known here.
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_in_sight() && !self.is_alive()
+    }
+
     /// The executable's name without its directories.
     pub fn executable_name(&self) -> &str {
         self.executable.rsplit('/').next().unwrap_or_default()
@@ -62,6 +72,14 @@ impl Process {
     /// Whether it still runs. Only of a process that [is in sight](Self::is_in_sight).
     pub fn is_alive(&self) -> bool {
         self.boot == boot() && started(&self.pid.to_string()) == Some(self.start_ticks)
+    }
+
+    /// What every layout has in the same place: pid, start, namespace and boot, from the words of a
+    /// page's process.
+    pub(super) fn identity(words: &[u64]) -> Option<Self> {
+        let &[pid, start_ticks, _, pid_namespace, boot, boot_2, ..] = words else { return None };
+        let pid = u32::try_from(pid).ok()?;
+        Some(Self { pid, start_ticks, pid_namespace, boot: [boot, boot_2], ..Self::default() })
     }
 
     pub(super) fn walk(&mut self, cursor: &mut impl Cursor) {

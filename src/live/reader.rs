@@ -31,8 +31,10 @@ enum Cause {
     NotPrivate,
     /// It is none.
     NoPage(&'static str),
-    /// It is one of another version.
-    Version(u64),
+    /// Its process is just making it, or ended before that was done.
+    Unwritten,
+    /// It is one of another layout: its version and size.
+    Layout(u64, u64),
 }
 
 impl Fault {
@@ -43,6 +45,11 @@ impl Fault {
     /// Others can read or write it.
     pub(super) fn not_private(path: &Path) -> Self {
         Self { path: path.to_owned(), cause: Cause::NotPrivate }
+    }
+
+    /// Whether the page is still being made.
+    pub(super) fn is_unwritten(&self) -> bool {
+        matches!(self.cause, Cause::Unwritten)
     }
 
     fn no_page(path: &Path, why: &'static str) -> Self {
@@ -63,15 +70,30 @@ impl fmt::Display for Fault {
             Cause::System(error) => write!(f, "{error}; start the program again to get a new one"),
             Cause::NotPrivate => write!(f, "not private to this user; delete it"),
             Cause::NoPage(why) => write!(f, "no live page ({why}); delete it"),
-            Cause::Version(version) => write!(
+            Cause::Unwritten => write!(f, "a live page that is being made; look again"),
+            Cause::Layout(version, size) => write!(
                 f,
-                "written by another cupool (layout {version}, not {VERSION}); use its own command"
+                "written by another cupool (layout {version} of {size} bytes, not {VERSION} of \
+                 {SIZE}); use its own command"
             ),
         }
     }
 }
 
 impl std::error::Error for Fault {}
+
+/// The process of the page at `path` as far as a page of any layout tells it.
+pub(super) fn identity(path: &Path) -> Option<Process> {
+    let file = open_private(path, OFlags::RDONLY).ok()?;
+    let mut bytes = [0; (PROCESS + IDENTITY) * WORD];
+    file.read_exact_at(&mut bytes, 0).ok()?;
+    let words: Vec<u64> =
+        bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect();
+    if words[0] == MAGIC { Process::identity(&words[PROCESS..]) } else { None }
+}
+
+/// Words of a process that every layout has in the same place.
+const IDENTITY: usize = 6;
 
 /// How often a page is looked at again that is written meanwhile.
 const ATTEMPTS: u32 = 8;
@@ -84,10 +106,11 @@ pub fn read(path: &Path) -> Result<(Process, Option<Figures>), Fault> {
     let file = open_private(path, OFlags::RDONLY)?;
     let failed = |error| Fault::system(path, error);
     let settled = settled(|| published(&file), || words_of(&file)).map_err(failed)?;
-    let Some((published, words)) = settled else {
+    let Some((published, (words, length))) = settled else {
         return Err(Fault::no_page(path, "it never stands still"));
     };
-    let process = process(&words).map_err(|cause| Fault { path: path.to_owned(), cause })?;
+    let process =
+        process(&words, length).map_err(|cause| Fault { path: path.to_owned(), cause })?;
     let figures = match published {
         0 => None,
         _ => Some(figures(&words, published).map_err(|why| Fault::no_page(path, why))?),
@@ -140,8 +163,9 @@ fn published(file: &File) -> io::Result<u64> {
     }
 }
 
-/// All words of a page. Those of a file that is too short are those of none.
-fn words_of(file: &File) -> io::Result<Vec<u64>> {
+/// All words of a page, zeros for those that a file lacks which is too short, and how many bytes it
+/// has of them.
+fn words_of(file: &File) -> io::Result<(Vec<u64>, usize)> {
     let mut bytes = vec![0; SIZE];
     let mut length = 0;
     while length < SIZE {
@@ -153,23 +177,22 @@ fn words_of(file: &File) -> io::Result<Vec<u64>> {
     let word = |chunk: &[u8]| u64::from_ne_bytes(chunk.try_into().unwrap_or_default());
     let mut words: Vec<u64> = bytes[..length].chunks_exact(WORD).map(word).collect();
     words.resize(SIZE / WORD, 0);
-    // What was cut off is not what the file says of its size.
-    if length < SIZE {
-        words[0] = 0;
-    }
-    Ok(words)
+    Ok((words, length))
 }
 
-fn process(words: &[u64]) -> Result<Process, Cause> {
+fn process(words: &[u64], length: usize) -> Result<Process, Cause> {
     let [magic, version, size] = [words[0], words[1], words[2]];
+    if magic == 0 && length == SIZE {
+        return Err(Cause::Unwritten);
+    }
     if magic != MAGIC {
-        return Err(Cause::NoPage("it does not begin like one, or is cut short"));
+        return Err(Cause::NoPage("it does not begin like one"));
     }
-    if version != VERSION {
-        return Err(Cause::Version(version));
+    if version != VERSION || size != SIZE as u64 {
+        return Err(Cause::Layout(version, size));
     }
-    if size != SIZE as u64 {
-        return Err(Cause::NoPage("not of its size"));
+    if length < SIZE {
+        return Err(Cause::NoPage("it is cut short"));
     }
     let mut process = Process::default();
     let mut glass = Glass::new(&words[PROCESS..PROCESS + Process::WORDS]);

@@ -11,7 +11,7 @@ use super::map::SIZE;
 use super::*;
 use crate::files::Target;
 use crate::report::{Amounts, Device, ProcessFacts};
-use crate::stats::Quantiles;
+use crate::stats::{Quantiles, Released};
 
 /// A directory that goes with the test.
 struct Scratch(PathBuf);
@@ -65,6 +65,9 @@ fn figures(devices: usize) -> Figures {
         released_later_bytes: number(),
         driver_pools_released_bytes: number(),
         duration_seconds: 0.25,
+        kept_bytes: number(),
+        kept_reason: "freed during a stream capture".into(),
+        skipped: crate::policy::flush::TOO_SOON.into(),
     };
     let mut amounts =
         || Amounts { current: number(), peak: number(), allocated: number(), freed: number() };
@@ -92,6 +95,15 @@ fn figures(devices: usize) -> Figures {
         misses: 86,
         fences: 87,
         host_syncs: 88,
+        released_bytes: Released {
+            asked: 91,
+            out_of_memory: 92,
+            neighbour: 93,
+            min_free: 94,
+            max_idle: 95,
+            decay: 96,
+        },
+        neighbours_released_bytes: 97,
         malloc_latency_ns: Quantiles { count: 1, p50: 2, p90: 3, p99: 4, max: 5 },
         free_latency_ns: Quantiles { count: 6, p50: 7, p90: 8, p99: 9, max: 10 },
     };
@@ -217,13 +229,74 @@ fn old_pages_of_the_gone_are_swept() {
     let alive = scratch.page_of(current.clone());
     let before = |ticks| Process { start_ticks: current.start_ticks - ticks, ..current.clone() };
     let (old, new) = (scratch.page_of(before(1)), scratch.page_of(before(2)));
+    let left = |name: String, contents: &[u8]| {
+        let path = scratch.0.join(name);
+        fs::write(&path, contents).expect("written");
+        path
+    };
+    let ticks = current.start_ticks;
+    let pid = current.pid;
+    let damaged = left(list::file_name(pid, ticks - 3), b"cupool");
+    let snapshot = left(list::snapshot_name(pid, ticks - 3), b"{}");
+    let own_snapshot = left(list::snapshot_name(pid, ticks), b"{}");
+    let stats = left(format!("cupool.{pid}.json"), b"{}");
     let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
-    for page in [&alive, &old] {
-        let file = OpenOptions::new().write(true).open(page.path()).expect("opened");
+    let pages = [alive.path(), old.path()];
+    for path in pages.into_iter().chain([&damaged, &snapshot, &own_snapshot, &stats].map(|p| &**p))
+    {
+        let file = OpenOptions::new().write(true).open(path).expect("opened");
         file.set_modified(two_days_ago).expect("touched");
     }
     sweep(alive.path());
     assert!(alive.path().exists() && new.path().exists() && !old.path().exists());
+    assert!(!damaged.exists() && !snapshot.exists());
+    assert!(own_snapshot.exists() && stats.exists());
+}
+
+#[test]
+fn what_cannot_be_read_of_the_gone_is_nobodys() {
+    let scratch = Scratch::new("remains");
+    let current = Process::current(&ProcessFacts::of_this_process(), None);
+    let (pid, ticks) = (current.pid, current.start_ticks);
+    // Bytes from this word on are others, in a page of a process with this start and pid namespace.
+    let changed = |ticks: u64, at: usize, word: u64, namespace: Option<u64>| {
+        let namespace = namespace.unwrap_or(current.pid_namespace);
+        let process = Process { start_ticks: ticks, pid_namespace: namespace, ..current.clone() };
+        let page = scratch.page_of(process);
+        let file = OpenOptions::new().write(true).open(page.path()).expect("opened");
+        file.write_all_at(&word.to_ne_bytes(), at as u64 * 8).expect("written");
+        page.path().to_owned()
+    };
+    const MAGIC: usize = 0;
+    const VERSION: usize = 1;
+    const LAYOUT_SIZE: usize = 2;
+    let gone = [
+        changed(ticks - 1, MAGIC, 7, None),
+        changed(ticks - 2, MAGIC, 0, None),
+        changed(ticks - 3, VERSION, 2, None),
+        changed(ticks - 4, LAYOUT_SIZE, 4096, None),
+    ];
+    let short = changed(ticks - 5, VERSION, 2, None);
+    OpenOptions::new().write(true).open(&short).and_then(|f| f.set_len(400)).expect("cut");
+    // Nobody here can tell whether this one runs.
+    let elsewhere = changed(ticks - 6, VERSION, 2, Some(1));
+    let listing = scratch.list();
+    assert!(listing.pages.is_empty());
+    assert_eq!(listing.faults.len(), 1, "{:?}", listing.faults);
+    assert_eq!(listing.remains.len(), gone.len() + 1, "{:?}", listing.remains);
+    listing.sweep();
+    assert!(!gone.iter().chain([&short]).any(|path| path.exists()) && elsewhere.exists());
+
+    // The process runs: one that is being made is not told of, one of another layout is.
+    let own = changed(ticks, MAGIC, 0, None);
+    assert_eq!(scratch.list().faults.len(), 1);
+    fs::remove_file(own).expect("removed");
+    let own = changed(ticks, VERSION, 2, None);
+    let listing = scratch.list();
+    assert!(listing.remains.is_empty(), "of process {pid}, which runs");
+    assert!(listing.faults.iter().any(|fault| fault.to_string().contains("another cupool")));
+    listing.sweep();
+    assert!(own.exists());
 }
 
 #[test]
@@ -234,11 +307,13 @@ fn what_is_no_page_is_one_line_with_its_cure() {
         fs::write(&path, contents).expect("written");
         fs::set_permissions(&path, Permissions::from_mode(0o600)).expect("chmod");
     };
-    put("cupool.1.1.live", b"");
-    put("cupool.2.2.live", b"cupool\0\0");
-    put("cupool.3.3.live", &vec![0xff; SIZE]);
+    // Called like one of this process, as what is of the gone is not told of.
+    let own = Process::current(&ProcessFacts::of_this_process(), None);
+    put("cupool.x.1.live", b"");
+    put("cupool.2.live", b"cupool\0\0");
+    put(&list::file_name(own.pid, own.start_ticks), &vec![0xff; SIZE]);
     put("other", b"");
-    std::os::unix::fs::symlink("/etc/passwd", scratch.0.join("cupool.4.4.live")).expect("a link");
+    std::os::unix::fs::symlink("/etc/passwd", scratch.0.join("cupool..live")).expect("a link");
     let listing = scratch.list();
     assert!(listing.pages.is_empty());
     assert_eq!(listing.faults.len(), 4);

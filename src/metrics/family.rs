@@ -56,6 +56,8 @@ per_device! {
         |d| d.num_alloc_retries;
     COUNTER out_of_memory_total: "Allocations that failed for lack of memory for good." = |d| d.num_ooms;
     COUNTER fences_total: "Context fences placed." = |d| d.fences;
+    COUNTER neighbours_released_bytes_total: "Memory that other processes gave back since an allocation here found none." =
+        |d| d.neighbours_released_bytes;
     COUNTER host_syncs_total: "Times the host waited for the device on the pool's account." =
         |d| d.host_syncs;
 }
@@ -87,6 +89,13 @@ pub fn text(snapshot: &Snapshot, process: &ProcessFacts) -> String {
     );
     page.sample(name, &of_process, u8::from(!snapshot.retired.is_empty()));
     flushes(&mut page, snapshot, &of_process);
+    let name = "cupool_released_bytes_total";
+    page.family(name, COUNTER, "Memory given back to the driver, by what had it given back.");
+    for device in &devices {
+        for (cause, bytes) in device.released_bytes.named() {
+            page.sample(name, &format!("{},cause=\"{cause}\"", of_device(device)), bytes);
+        }
+    }
     for family in PER_DEVICE {
         page.family(family.name, family.kind, family.help);
         for device in &devices {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `pid`, `executable` | the process, on every series |
 //! | `gpu`, `UUID` | the device: its ordinal in the process, and what it is called everywhere |
+//! | `cause` | of `cupool_released_bytes_total`: what had memory given back, one of the words of the stats file |
 //!
 //! Names follow Prometheus' conventions: base units, `_bytes`, `_seconds`, and `_total` for what only
 //! goes up. There are no timestamps, which a textfile must not have; `node_textfile_mtime_seconds`

@@ -23,6 +23,7 @@ fn snapshot() -> Snapshot {
         driver_pools: 1,
         duration: 0.1,
         kept: Vec::new(),
+        skipped: "",
     };
     Snapshot {
         order: "fence",

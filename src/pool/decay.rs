@@ -7,6 +7,7 @@ use crate::backing::Take;
 use crate::driver::{Current, Driver, Relaxed};
 use crate::order::{Captures, Mode, Stamp};
 use crate::policy::decay::{PAUSE, PORTION, longest_period, period};
+use crate::stats::Cause;
 
 impl<D: Driver> Pool<D> {
     /// Gives a portion of that back which has been idle for `decay` by `now`, and says after which
@@ -44,6 +45,7 @@ impl<D: Driver> Pool<D> {
         let take = |quiesced| Take { unused_since, at_most: PORTION, ..Take::all(quiesced) };
         let released = self.release_some(driver, take);
         if released > 0 {
+            self.events.released.add(Cause::Decay, released);
             tracing::debug!("decay: {released} bytes given back");
         }
         // What the device is still at will not be done the sooner for being looked at.

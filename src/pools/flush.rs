@@ -10,7 +10,7 @@ use crate::driver::{Device, Driver};
 use crate::order::Stamp;
 use crate::policy;
 use crate::pool::Pool;
-use crate::stats::{FlushReason, FlushRecord, Kept};
+use crate::stats::{Cause, FlushReason, FlushRecord, Kept};
 
 /// How long a flush gives the device to pass the last fence before what it may still use is left for
 /// later. A device that has nothing to do takes some ten microseconds to say so.
@@ -30,6 +30,7 @@ struct Records {
 struct Rest {
     /// Which flush.
     record: u64,
+    cause: Cause,
     /// In the pool of this number.
     pool: u32,
     /// What was freed before this fence.
@@ -97,6 +98,7 @@ impl FlushRecord {
             driver_pools: 0,
             duration: 0.0,
             kept: Vec::new(),
+            skipped: "",
         }
     }
 }
@@ -120,7 +122,9 @@ impl<D: Driver> Pools<D> {
         };
         let kept = Kept::unless_nothing(idle, why).into_iter().collect();
         let (idle_before, idle_after) = (idle, idle);
-        let record = FlushRecord { idle_before, idle_after, kept, ..FlushRecord::new(reason) };
+        let skipped = why;
+        let record =
+            FlushRecord { idle_before, idle_after, kept, skipped, ..FlushRecord::new(reason) };
         tracing::info!("flush ({}): {why}", reason.name());
         self.flushes.add(record.clone());
         record
@@ -163,6 +167,7 @@ impl<D: Driver> Pools<D> {
                     pool.linger(&self.driver, until, started + PATIENCE);
                     let trimmed = pool.trim(&self.driver, 0);
                     record.released += trimmed.released;
+                    pool.events.released.add(reason.cause(), trimmed.released);
                     record.pending += trimmed.pending;
                     if trimmed.pending > 0 {
                         rests.push((pool.number, until));
@@ -190,7 +195,9 @@ impl<D: Driver> Pools<D> {
         );
         self.note_flushed(only, record.given_back());
         let number = self.flushes.add(record.clone());
-        let rests = rests.into_iter().map(|(pool, until)| Rest { record: number, pool, until });
+        let cause = reason.cause();
+        let rests =
+            rests.into_iter().map(|(pool, until)| Rest { record: number, cause, pool, until });
         self.flushes.leave(rests);
         record
     }
@@ -212,6 +219,7 @@ impl<D: Driver> Pools<D> {
             };
             let (released, more) = pool.trim_pending(&self.driver, rest.until);
             self.flushes.amend(rest.record, released);
+            pool.events.released.add(rest.cause, released);
             if more {
                 self.flushes.leave(std::iter::once(rest));
             }

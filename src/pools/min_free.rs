@@ -7,7 +7,7 @@ use crate::backing::Take;
 use crate::config::Limit;
 use crate::driver::{Current, Driver, Relaxed};
 use crate::pool::Pool;
-use crate::stats::{FlushReason, FlushRecord};
+use crate::stats::{Cause, FlushReason, FlushRecord};
 
 impl<D: Driver> Pools<D> {
     /// Gives idle memory back, the least recently used first, where a device has less free memory than
@@ -43,6 +43,7 @@ impl<D: Driver> Pools<D> {
         let released =
             pool.release(&self.driver, |quiesced| Take { at_most: lacking, ..Take::all(quiesced) });
         if released > 0 {
+            pool.events.released.add(Cause::MinFree, released);
             tracing::info!("min_free: {released} bytes given back, {lacking} were lacking");
             self.note_release(FlushRecord {
                 idle_before,

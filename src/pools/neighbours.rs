@@ -1,5 +1,6 @@
 //! What other processes hold idle is free to this one: they are asked before an allocation fails.
 
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,9 @@ impl<D: Driver> Pools<D> {
         }
         match asking.asked {
             None => {
-                let uuid = match self.table.all().iter().find(|pool| pool.device == device) {
+                let pools = self.table.all();
+                let pool = pools.iter().find(|pool| pool.device == device);
+                let uuid = match pool {
                     Some(pool) => pool.facts().uuid.clone(),
                     None => match self.driver.device_facts(device) {
                         Ok(facts) => facts.uuid,
@@ -68,6 +71,10 @@ impl<D: Driver> Pools<D> {
                     answer.released,
                     answer.pending,
                 );
+                if let Some(pool) = pool {
+                    let counter = &pool.events.neighbours_released;
+                    counter.fetch_add(answer.released, Ordering::Relaxed);
+                }
                 asking.asked = Some((answer, deadline));
                 answer.released > 0 || answer.pending > 0
             }
@@ -85,7 +92,7 @@ impl<D: Driver> Pools<D> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
     use crate::config::Options;
@@ -118,7 +125,10 @@ mod tests {
         let took = started.elapsed();
         pools.free(held).unwrap();
         assert!(pools.allocate(32 * MIB).is_ok());
-        assert_eq!(pools.snapshot().pools[0].counters.num_ooms, 1);
+        let counters = &pools.snapshot().pools[0].counters;
+        assert_eq!(counters.num_ooms, 1);
+        let told = asked.load(Ordering::Relaxed) as u64 * answer.released;
+        assert_eq!(counters.neighbours_released, told);
         (asked.load(Ordering::Relaxed), took)
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::stats::{Counters, Gauge, Latency, PoolSnapshot, Quantiles, Snapshot};
+use crate::stats::{Counters, Gauge, Latency, PoolSnapshot, Quantiles, Released, Snapshot};
 
 /// What the pools of one device come to. Sizes in bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -56,6 +56,10 @@ pub struct Device {
     pub fences: u64,
     /// Times the host waited for the device on the pool's account.
     pub host_syncs: u64,
+    /// Given back to the driver, by cause.
+    pub released_bytes: Released,
+    /// What other processes gave back since an allocation here found no memory.
+    pub neighbours_released_bytes: u64,
     /// Sampled time inside an allocation, in nanoseconds.
     pub malloc_latency_ns: Quantiles,
     /// Sampled time inside a free, in nanoseconds.
@@ -116,6 +120,8 @@ impl Device {
             misses: sum(|counters| counters.misses),
             fences: sum(|counters| counters.fences),
             host_syncs: sum(|counters| counters.host_syncs),
+            released_bytes: released(pools),
+            neighbours_released_bytes: sum(|counters| counters.neighbours_released),
             malloc_latency_ns: quantiles(pools, |counters| &counters.malloc_latency),
             free_latency_ns: quantiles(pools, |counters| &counters.free_latency),
         })
@@ -142,6 +148,12 @@ impl Amounts {
         total.peak = total.peak.max(highest_ended).max(total.current);
         total
     }
+}
+
+fn released(pools: &[&PoolSnapshot]) -> Released {
+    let mut total = Released::default();
+    pools.iter().for_each(|pool| total.absorb(&pool.counters.released));
+    total
 }
 
 fn quantiles(pools: &[&PoolSnapshot], latency: fn(&Counters) -> &Latency) -> Quantiles {

@@ -44,6 +44,7 @@ struct Flush {
     driver_pools_released_bytes: u64,
     duration_seconds: f64,
     kept: Vec<KeptBytes>,
+    skipped: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -102,6 +103,7 @@ impl From<&FlushRecord> for Flush {
             driver_pools_released_bytes: record.driver_pools,
             duration_seconds: record.duration,
             kept: record.kept.iter().map(KeptBytes::from).collect(),
+            skipped: (!record.skipped.is_empty()).then_some(record.skipped),
         }
     }
 }

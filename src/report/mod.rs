@@ -57,18 +57,21 @@ use document::Document;
 /// | `order` | as above |
 /// | `hits`, `misses` | allocations served from idle memory, and from the driver |
 /// | `fences`, `host_syncs` | fences placed; times the host waited for the device |
+/// | `released_bytes` | what went back to the driver, `{asked, out_of_memory, neighbour, min_free, max_idle, decay}` by what had it given back: a flush that was asked for, an allocation here or in another process that found no memory, or the option of that name |
+/// | `neighbours_released_bytes` | what other processes gave back since an allocation here found no memory (`ask_neighbours`) |
 /// | `malloc_latency_ns`, `free_latency_ns` | `{count, p50, p90, p99, max}` in nanoseconds, sampled |
 ///
 /// An entry of `flushes`:
 ///
 /// | key | meaning |
 /// |---|---|
-/// | `reason`, `time`, `duration_seconds` | `signal`, `request`, `empty_cache` or `out_of_memory`; when, and how long it took |
+/// | `reason`, `time`, `duration_seconds` | `signal`, `request`, `empty_cache`, `out_of_memory`, `neighbour`, `min_free` or `framework_caches`; when, and how long it took |
 /// | `idle_bytes_before`, `idle_bytes_after` | of all pools of cupool |
 /// | `released_bytes` | given back at once |
 /// | `pending_bytes`, `released_later_bytes` | still in use by the device then, and what of it has gone since |
 /// | `driver_pools_released_bytes` | beside all that: what the driver had cached in its stream-ordered pools and for graphs (option `flush_driver_pools`) |
 /// | `kept` | what stayed, each `{bytes, reason}` |
+/// | `skipped` | why nothing was done (`flush_threshold`, `flush_interval`); null if it was |
 ///
 /// A *peak* is exact where a device has one context at a time. The peaks of contexts that exist
 /// together are added, which is an upper bound: they may have been reached at different times. The

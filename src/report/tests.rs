@@ -1,6 +1,6 @@
 use super::document::Document;
 use super::*;
-use crate::stats::{Counters, FlushReason, FlushRecord, Gauge, Kept, PoolSnapshot};
+use crate::stats::{Counters, FlushReason, FlushRecord, Gauge, Kept, PoolSnapshot, Released};
 
 const EXAMPLE: &str = include_str!("tests/stats.json");
 const MIB: u64 = 1 << 20;
@@ -28,6 +28,7 @@ fn snapshot() -> Snapshot {
             driver_pools: 20 * MIB,
             duration: 0.25,
             kept: vec![Kept { bytes: 100 * MIB, why: "the device has not reached its fence" }],
+            skipped: "",
         }],
         retired: String::new(),
         leaks: None,
@@ -73,6 +74,15 @@ fn counters(left: u64, reached: u64) -> Counters {
         misses: 6,
         fences: 7,
         host_syncs: 8,
+        released: Released {
+            asked: 10,
+            out_of_memory: 11,
+            neighbour: 12,
+            min_free: 13,
+            max_idle: 14,
+            decay: 15,
+        },
+        neighbours_released: 16,
         ..Counters::default()
     };
     counters.malloc_latency.record(300);

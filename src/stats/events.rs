@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Counters, LiveLatency};
+use super::{Counters, LiveLatency, LiveReleased};
 
 /// Counters that only go up, and sampled times.
 #[derive(Default)]
@@ -13,6 +13,10 @@ pub struct Events {
     pub num_ooms: AtomicU64,
     /// Times the host waited for the device on the pool's account.
     pub host_syncs: AtomicU64,
+    /// Bytes given back, by cause.
+    pub released: LiveReleased,
+    /// Bytes that other processes gave back since an allocation here found no memory.
+    pub neighbours_released: AtomicU64,
     /// Sampled time inside an allocation.
     pub malloc_latency: LiveLatency,
     /// Sampled time inside a free.
@@ -30,6 +34,8 @@ impl Events {
         counters.num_alloc_retries = self.num_alloc_retries.load(Ordering::Relaxed);
         counters.num_ooms = self.num_ooms.load(Ordering::Relaxed);
         counters.host_syncs = self.host_syncs.load(Ordering::Relaxed);
+        counters.released = self.released.now();
+        counters.neighbours_released = self.neighbours_released.load(Ordering::Relaxed);
         counters.malloc_latency = self.malloc_latency.now();
         counters.free_latency = self.free_latency.now();
     }

@@ -6,11 +6,13 @@
 
 mod events;
 mod latency;
+mod released;
 
 use serde::Serialize;
 
 pub use events::Events;
 pub use latency::{Latency, LiveLatency, Quantiles};
+pub use released::{Cause, LiveReleased, Released};
 
 /// A quantity that goes up and down.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,6 +79,10 @@ pub struct Counters {
     pub fences: u64,
     /// Times the host waited for the device on the pool's account.
     pub host_syncs: u64,
+    /// Bytes given back, by cause.
+    pub released: Released,
+    /// Bytes that other processes gave back since an allocation here found no memory.
+    pub neighbours_released: u64,
     /// Sampled time inside an allocation.
     pub malloc_latency: Latency,
     /// Sampled time inside a free.
@@ -142,6 +148,8 @@ impl Counters {
         self.misses += other.misses;
         self.fences += other.fences;
         self.host_syncs += other.host_syncs;
+        self.released.absorb(&other.released);
+        self.neighbours_released += other.neighbours_released;
         self.malloc_latency.merge(&other.malloc_latency);
         self.free_latency.merge(&other.free_latency);
     }
@@ -212,6 +220,16 @@ impl FlushReason {
             Self::FrameworkCaches => "framework_caches",
         }
     }
+
+    /// What its bytes are counted as.
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::EmptyCache | Self::Signal | Self::Request | Self::FrameworkCaches => Cause::Asked,
+            Self::OutOfMemory => Cause::OutOfMemory,
+            Self::Neighbour => Cause::Neighbour,
+            Self::MinFree => Cause::MinFree,
+        }
+    }
 }
 
 /// What one flush did, over all pools.
@@ -237,6 +255,8 @@ pub struct FlushRecord {
     pub duration: f64,
     /// Why anything stayed; empty if nothing did.
     pub kept: Vec<Kept>,
+    /// Why nothing was done, if an option says so; empty if it was done.
+    pub skipped: &'static str,
 }
 
 impl FlushRecord {

@@ -1,7 +1,7 @@
 //! The live page: `cupool top`, `stats` and `flush` on processes that know nothing of it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -212,14 +212,19 @@ fn a_file_that_is_no_page_is_told_in_one_line() {
     let place = Place::new();
     let running = place.steered("order:fence");
     let [page] = &place.pages()[..] else { panic!("one page") };
-    let copy = page.with_file_name("cupool.1.1.live");
-    fs::copy(page, &copy).expect("copied");
-    fs::OpenOptions::new().write(true).open(&copy).and_then(|file| file.set_len(100)).expect("cut");
+    // Whose it is nobody can tell; of the other the process is gone, as that of pid 1 began later.
+    let copies = ["cupool.x.live", "cupool.1.1.live"].map(|name| page.with_file_name(name));
+    for copy in &copies {
+        fs::copy(page, copy).expect("copied");
+        let file = fs::OpenOptions::new().write(true).open(copy);
+        file.and_then(|file| file.write_at(b"damaged", 0)).expect("damaged");
+    }
     let top = place.run(&["top", "--once"]);
     top.succeeded();
     assert_eq!(top.stderr.lines().count(), 1, "{top:?}");
     assert!(top.stderr.contains("no live page") && top.stderr.contains("delete it"), "{top:?}");
     assert_eq!(top.stdout.lines().count(), 2, "the other one is shown\n{top:?}");
+    assert!(copies[0].exists() && !copies[1].exists(), "what is nobody's is cleared away");
     running.finish();
 }
 

@@ -85,12 +85,29 @@ fn device(out: &mut String, device: &Device) {
         &format!("fences: {}", device.fences),
         &format!("waits for the GPU: {}", device.host_syncs),
     );
+    line(out, &released(device));
     line(out, &format!("malloc {}", latency(&device.malloc_latency_ns)));
     line(out, &format!("free   {}", latency(&device.free_latency_ns)));
     line(
         out,
         &format!("backing {}: {}", printable(&device.backing), printable(&device.backing_reason)),
     );
+}
+
+/// What went back to the driver, and what had it given back.
+fn released(device: &Device) -> String {
+    let named = device.released_bytes.named().into_iter().filter(|&(_, bytes)| bytes > 0);
+    let causes: Vec<_> =
+        named.map(|(cause, bytes)| format!("{} {cause}", units::bytes(bytes))).collect();
+    let mut text = match causes.is_empty() {
+        true => "given back: nothing yet".to_owned(),
+        false => format!("given back: {}", causes.join(", ")),
+    };
+    if device.neighbours_released_bytes > 0 {
+        let bytes = units::bytes(device.neighbours_released_bytes);
+        text.push_str(&format!("; {bytes} by other processes for this one"));
+    }
+    text
 }
 
 fn order(figures: &Figures) -> String {
@@ -103,6 +120,10 @@ fn order(figures: &Figures) -> String {
 
 fn flush(figures: &Figures, last: &Flush) -> String {
     let ago = units::age(Duration::from_secs_f64((now() - last.time).clamp(0.0, 1e9)));
+    if !last.skipped.is_empty() {
+        let (reason, why) = (printable(&last.reason), printable(&last.skipped));
+        return format!("{} flushes, the last {ago} ago ({reason}) {why}", figures.flushes);
+    }
     format!(
         "{} flushes, the last {ago} ago ({}): {} of {} idle given back",
         figures.flushes,
@@ -188,6 +209,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use cupool::live::Process;
+    use cupool::stats::Released;
 
     use super::*;
 
@@ -210,6 +232,8 @@ mod tests {
             hits: 123_456,
             misses: 42,
             backing: "arena".into(),
+            released_bytes: Released { asked: 3 << 30, decay: 5 << 20, ..Released::default() },
+            neighbours_released_bytes: 7 << 30,
             malloc_latency_ns: Quantiles {
                 count: 3,
                 p50: 210,
@@ -241,6 +265,10 @@ mod tests {
         assert!(!text.contains('\u{1b}'), "{text}");
         assert!(
             text.contains("| GPU reserved memory   |    2.5 GiB |    5.0 GiB |   80.0 GiB"),
+            "{text}"
+        );
+        assert!(
+            text.contains("given back: 3.0 GiB asked, 5.0 MiB decay; 7.0 GiB by other processes"),
             "{text}"
         );
         assert!(text.contains("median 210 ns, 90 % 2 µs"), "{text}");
