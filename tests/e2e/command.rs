@@ -2,7 +2,7 @@
 //! and steer nobody else's processes.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,15 +40,7 @@ impl Place {
     pub fn started(&self, victim: Victim, conf: &str) -> Running {
         let mut running = victim.start_pooled(conf);
         running.wait_for("ready");
-        let start = format!("cupool.{}.", running.pid());
-        let is_its = |page: &PathBuf| {
-            page.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start))
-        };
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.pages().iter().any(is_its) {
-            assert!(Instant::now() < deadline, "no page");
-            thread::sleep(Duration::from_millis(2));
-        }
+        wait_for_page(&self.directory(), &running);
         running
     }
 
@@ -78,9 +70,27 @@ impl Place {
 
     /// The pages that are here.
     pub fn pages(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.directory()).into_iter().flatten();
-        let paths = entries.map(|entry| entry.expect("an entry").path());
-        paths.filter(|path| path.extension().is_some_and(|end| end == "live")).collect()
+        pages(&self.directory())
+    }
+}
+
+fn pages(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.extension().is_some_and(|end| end == "live")).collect()
+}
+
+/// Waits until `running` has its page in `directory`.
+#[track_caller]
+pub fn wait_for_page(directory: &Path, running: &Running) {
+    let start = format!("cupool.{}.", running.pid());
+    let is_its = |page: &PathBuf| {
+        page.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&start))
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !pages(directory).iter().any(is_its) {
+        assert!(Instant::now() < deadline, "no page");
+        thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -92,8 +92,7 @@ fn of_a_series_of_stats_files() {
 #[test]
 fn of_a_snapshot() {
     let pictures = Pictures::new();
-    let mut running = pictures.place.victim("steer").start_pooled("order:fence,history:100");
-    running.wait_for("ready");
+    let running = pictures.place.steered("order:fence,history:100");
     let json = pictures.path("now.json").display().to_string();
     let pid = running.pid().to_string();
     pictures.place.run(&["snapshot", &pid, "-o", &json]).succeeded();

@@ -4,20 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use cupool_tests::{Output, Running};
+use cupool_tests::Output;
 use serde_json::Value;
 
 use crate::command::{Place, fails};
 use crate::tools::on_path;
 
 const MIB: u64 = 1 << 20;
-
-/// `steer`: 64 MiB allocated, 128 MiB idle.
-fn steered(place: &Place, conf: &str) -> Running {
-    let mut running = place.victim("steer").start_pooled(conf);
-    running.wait_for("ready");
-    running
-}
 
 /// A Python that has PyTorch's memory viewer, with these arguments; its output.
 #[track_caller]
@@ -67,7 +60,7 @@ fn the_memory_viewer_opens_it() {
     for backing in ["arena", "exact"] {
         let place = Place::new();
         let directory = tempfile::tempdir().expect("a directory");
-        let running = steered(&place, &format!("order:fence,history:100,backing:{backing}"));
+        let running = place.steered(&format!("order:fence,history:100,backing:{backing}"));
         let pid = running.pid().to_string();
         let (before, after) = (path(&directory, "before.pickle"), path(&directory, "after.pickle"));
         place.run(&["snapshot", &pid, "-o", &before]).succeeded();
@@ -107,7 +100,7 @@ fn the_memory_viewer_opens_it() {
 fn it_is_what_the_process_holds_also_in_its_own_form() {
     let place = Place::new();
     let directory = tempfile::tempdir().expect("a directory");
-    let mut running = steered(&place, "order:fence,history:50");
+    let mut running = place.steered("order:fence,history:50");
     running.say("x").wait_for("worked");
     let json = path(&directory, "now.json");
     place.run(&["snapshot", &running.pid().to_string(), "-o", &json]).succeeded();
@@ -173,10 +166,11 @@ fn mistakes_are_one_line() {
     fails_with_a_cure(&place.run(&["snapshot", &bad]), 2, "no memory snapshot");
     fails_with_a_cure(&place.run(&["snapshot", "/nonexistent"]), 2, "No such file");
     fails_with_a_cure(&place.run(&["snapshot", "1"]), 1, "no process 1 under cupool");
-    let running = steered(&place, "order:fence,live:off");
+    let mut running = place.victim("steer").start_pooled("order:fence,live:off");
+    running.wait_for("ready");
     let pid = running.pid().to_string();
     fails_with_a_cure(&place.run(&["snapshot", &pid]), 1, "under cupool");
-    let with_page = steered(&place, "order:fence");
+    let with_page = place.steered("order:fence");
     let pid = with_page.pid().to_string();
     let nowhere = place.run(&["snapshot", &pid, "-o", "/nonexistent/x.pickle"]);
     fails_with_a_cure(&nowhere, 2, "/nonexistent/x.pickle: No such file");
