@@ -26,6 +26,7 @@ mod faults;
 mod flush;
 mod free_memory;
 mod grow;
+mod host_functions;
 mod imports;
 mod leaks;
 mod lifetimes;
@@ -73,6 +74,7 @@ pub struct Pools<D: Driver> {
     mode: ModeSwitch,
     captures: Captures,
     faults: faults::Faults,
+    host_functions: host_functions::HostFunctions,
     /// The wait for the fences placed since the last settling.
     debt: Debt,
     /// Which devices may use the memory of other contexts.
@@ -117,6 +119,7 @@ impl<D: Driver> Pools<D> {
             marks: marks::Marks::default(),
             captures: Captures::default(),
             faults: faults::Faults::default(),
+            host_functions: host_functions::HostFunctions::default(),
             debt: Debt::default(),
             peers: peers::Peers::default(),
             pitches: pitch::Pitches::default(),
@@ -170,7 +173,7 @@ impl<D: Driver> Pools<D> {
             return self.driver.allocate(bytes);
         };
         let (shard, started) = self.count_call();
-        let pool = match self.table.of_context(context) {
+        let pool = match self.table.serving(context) {
             Some(pool) => pool,
             None => match self.add_pool(context) {
                 Ok(pool) => pool,
@@ -233,7 +236,7 @@ impl<D: Driver> Pools<D> {
         if let Some(byte) = self.options.fill.freed().filter(|_| !entry.is_marked()) {
             pool.fill(&self.driver, &self.captures, ptr, pool.requested(token), byte);
         }
-        let ordered = if self.is_broken(&pool) {
+        let ordered = if self.is_broken(&pool) || self.may_be_host_function() {
             Err(None)
         } else {
             pool.order(&self.driver, &self.captures, mode).map_err(Some)
@@ -311,7 +314,7 @@ impl<D: Driver> Pools<D> {
                 Phase::Open | Phase::Closed => Err(DriverError::INVALID_VALUE),
             };
         }
-        self.driver.free(ptr)
+        self.driver.free(ptr).inspect_err(|error| self.answered(error.code()))
     }
 
     /// Idle bytes of all pools.
@@ -339,12 +342,14 @@ impl<D: Driver> Pools<D> {
             unused.end(&self.driver);
         }
         self.open_to_peers(&found)?;
+        self.recheck_backings();
         Ok(found)
     }
 
     /// `sign` was seen: `auto` goes over to `strict`, and what is owed is paid.
     pub fn sign(&self, sign: Sign) {
-        self.sharing.see(sign);
+        self.see_sharing(sign);
+        self.host_functions.see(sign);
         if self.mode.see(sign) {
             tracing::info!("order is strict from now on: {}", sign.name());
         }

@@ -69,20 +69,19 @@ impl<D: Driver> Pools<D> {
         remains: impl FnOnce() -> bool,
     ) -> i32 {
         self.settle();
-        let pool = self.table.of_context(context);
-        if let Some(pool) = &pool {
-            pool.lease.revoke();
-        }
+        let mut pools = self.table.all();
+        pools.retain(|pool| pool.context == context);
+        pools.iter().for_each(|pool| pool.lease.revoke());
         let result = call();
         if result == 0 && !remains() {
             self.context_ended(context);
-        } else if let Some(pool) = pool {
-            pool.lease.restore();
+        } else {
+            pools.iter().for_each(|pool| pool.lease.restore());
         }
         result
     }
 
-    /// `context` is no more: its pool is forgotten, and what outlives a context is given back.
+    /// `context` is no more: its pools are forgotten, and what outlives a context is given back.
     pub fn context_ended(&self, context: Context) {
         let _ =
             self.first_context.compare_exchange(context.0, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -91,13 +90,14 @@ impl<D: Driver> Pools<D> {
         }
         self.end_imports(context);
         self.peers.forget(context);
-        let Some(pool) = self.table.remove(context) else { return };
-        let (held, snapshot) = pool.end(&self.driver);
-        self.strike(pool.number, held);
-        let mut ended = self.ended.lock();
-        match ended.iter_mut().find(|other| other.device == snapshot.device) {
-            Some(other) => other.counters.absorb(&snapshot.counters),
-            None => ended.push(snapshot),
+        for pool in self.table.remove(context) {
+            let (held, snapshot) = pool.end(&self.driver);
+            self.strike(pool.number, held);
+            let mut ended = self.ended.lock();
+            match ended.iter_mut().find(|other| other.device == snapshot.device) {
+                Some(other) => other.counters.absorb(&snapshot.counters),
+                None => ended.push(snapshot),
+            }
         }
     }
 }

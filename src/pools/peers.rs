@@ -54,8 +54,8 @@ impl<D: Driver> Pools<D> {
         };
         self.peers.0.lock().push(Grant { owner, by, device });
         // A pool that another thread is making finds the grant.
-        let opened =
-            self.table.of_context(owner).map_or(Ok(()), |pool| self.open_to(&pool, device));
+        let mut pools = self.table.all().into_iter().filter(|pool| pool.context == owner);
+        let opened = pools.try_for_each(|pool| self.open_to(&pool, device));
         match opened {
             Ok(()) => result,
             Err(error) => {

@@ -25,16 +25,6 @@ impl Default for Sharing {
     }
 }
 
-impl Sharing {
-    /// A call gave `sign`.
-    pub(super) fn see(&self, sign: Sign) {
-        if let Some(what) = wants_native(sign) {
-            // Only the first is told of.
-            let _ = self.seen.set(what);
-        }
-    }
-}
-
 impl<D: Driver> Pools<D> {
     /// The same in a process of which `look` tells what is around the pools, asked once for each
     /// pool that is made.
@@ -46,7 +36,39 @@ impl<D: Driver> Pools<D> {
     /// The program has opened a CUDA IPC handle that is none of ours: it shares memory with processes
     /// that may not run cupool.
     pub fn opened_foreign_handle(&self) {
-        let _ = self.sharing.seen.set(FOREIGN_HANDLE);
+        self.want_native(FOREIGN_HANDLE);
+    }
+
+    /// A call gave `sign`.
+    pub(super) fn see_sharing(&self, sign: Sign) {
+        if let Some(what) = wants_native(sign) {
+            self.want_native(what);
+        }
+    }
+
+    /// The program has used something that only native allocations can do.
+    fn want_native(&self, what: &'static str) {
+        // Only the first is told of.
+        if self.sharing.seen.set(what).is_ok() {
+            self.recheck_backings();
+        }
+    }
+
+    /// Whether what is allocated from now on is native where it was not before, since the program has
+    /// used what nothing else can do.
+    pub fn moved_to_native(&self) -> bool {
+        self.options.backing == config::Backing::Auto && self.sharing.seen.get().is_some()
+    }
+
+    /// Pools that would have another backing if they were made now serve nobody any more. They keep
+    /// the blocks that the program has, and give idle memory back as any pool.
+    pub(super) fn recheck_backings(&self) {
+        if self.moved_to_native() && self.table.replace(|pool| !pool.backing().is_native()) {
+            let what = self.sharing.seen.get().copied().unwrap_or_default();
+            tracing::info!(
+                "allocations are the driver's own from now on: the program has used {what}"
+            );
+        }
     }
 
     /// The backing for a new pool on `device`, and why.
@@ -119,6 +141,60 @@ mod tests {
         let (name, reason) = backing(&pools);
         assert_eq!(name, "exact");
         assert!(reason.contains(Sign::SyncMemops.name()), "{reason}");
+    }
+
+    #[test]
+    fn it_counts_in_a_context_that_has_a_pool_too() {
+        for wants in [|pools: &Pools<_>| pools.sign(Sign::SyncMemops), Pools::opened_foreign_handle]
+        {
+            let pools = pools("");
+            let (held, idle) = (pools.allocate(4 << 20).unwrap(), pools.allocate(4 << 20).unwrap());
+            pools.free(idle).unwrap();
+            wants(&pools);
+            let native = pools.allocate(4 << 20).unwrap();
+            assert_eq!(
+                pools.driver().count("allocate"),
+                1,
+                "though the other pool has idle memory"
+            );
+            assert_eq!(pools.address_range(held), Some(Ok((held, 4 << 20))));
+            pools.free(native).unwrap();
+            pools.free(held).unwrap();
+            assert_eq!(pools.allocate(4 << 20), Ok(native), "cached as ever");
+            let names: Vec<_> = pools.snapshot().pools.iter().map(|pool| pool.backing).collect();
+            assert_eq!(names, ["arena", "exact"]);
+            pools.flush(crate::stats::FlushReason::EmptyCache);
+            assert_eq!(pools.driver().reserved(), 4 << 20, "the block in use");
+            pools.context_ended(CONTEXT);
+            assert_eq!(pools.driver().reservations(), 0);
+            assert_eq!(pools.snapshot().pools.len(), 1, "one entry for what has ended");
+        }
+    }
+
+    #[test]
+    fn who_has_asked_for_the_arena_keeps_it() {
+        let pools = pools("backing:arena");
+        pools.allocate(4096).unwrap();
+        pools.sign(Sign::SyncMemops);
+        pools.allocate(4096).unwrap();
+        assert_eq!((pools.driver().count("allocate"), pools.snapshot().pools.len()), (0, 1));
+        assert!(!pools.moved_to_native());
+    }
+
+    #[test]
+    fn a_context_that_ends_takes_both_pools_with_it() {
+        let pools = pools("");
+        let ptr = pools.allocate(4 << 20).unwrap();
+        pools.sign(Sign::SyncMemops);
+        pools.allocate(4096).unwrap();
+        let during = || {
+            pools.flush(crate::stats::FlushReason::EmptyCache);
+            1
+        };
+        assert_eq!(pools.end_context(CONTEXT, during, || true), 1);
+        pools.free(ptr).unwrap();
+        assert_eq!(pools.end_context(CONTEXT, || 0, || false), 0);
+        assert_eq!(pools.driver().reservations(), 0);
     }
 
     #[test]

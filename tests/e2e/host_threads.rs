@@ -2,11 +2,11 @@
 
 use cupool_tests::Victim;
 
-use crate::{AS_NATIVE, same};
+use crate::{ALL, same};
 
 same! {
     hundreds_of_threads_come_and_go: Victim::new("host_crowd"), &["order:auto", "order:lazy"];
-    allocations_in_host_functions: Victim::new("host_callback"), AS_NATIVE;
+    allocations_in_host_functions: Victim::new("host_callback"), ALL;
 }
 
 /// What threads had cached when they ended is still known, and given back.

@@ -43,8 +43,9 @@ fn share(way: &str, options: &str) -> Output {
 fn shared_blocks_are_not_recycled() {
     for way in ["ipc", "sync", "dmabuf"] {
         let pooled = share(way, "backing:exact");
-        // The shared block, then one that serves all rounds; the same in the other context.
-        assert_eq!(pooled.stats().sum("/num_device_free"), 2, "{way}\n{}", pooled.report());
+        // The shared block, then one that serves all rounds and is shared in the end; the same in the
+        // other context.
+        assert_eq!(pooled.stats().sum("/num_device_free"), 3, "{way}\n{}", pooled.report());
         assert_eq!(pooled.stats().sum("/misses"), 3, "{way}\n{}", pooled.report());
     }
     for way in ["ipc", "dmabuf"] {
@@ -58,17 +59,33 @@ fn shared_blocks_are_not_recycled() {
 }
 
 /// What memory of the arena cannot do fails as the driver says, and is said once, with the cure.
-/// A context that comes later gets what the program wants.
+/// What is allocated afterwards is as the program wants it, unless somebody insists on the arena.
 #[test]
 fn the_arena_says_what_it_cannot_do() {
-    let pooled = share("sync", "backing:auto");
     let first = "sync: 801\ninside: 801\nfreed: 1\nround 0: 0\n";
-    assert!(pooled.stdout.starts_with(first), "{}", pooled.report());
-    assert!(pooled.stdout.ends_with("in another context: 0\n"), "{}", pooled.report());
-    let call = "cuPointerSetAttribute(SYNC_MEMOPS)";
-    let told: Vec<&str> = pooled.stderr.lines().filter(|line| line.contains(call)).collect();
-    assert_eq!(told.len(), 1, "{}", pooled.report());
-    assert!(told[0].contains("CUPOOL_CONF=backing:exact"), "{}", pooled.report());
+    for (options, then, advice) in [
+        ("backing:auto", 0, "what is allocated from now on can"),
+        ("backing:arena", 801, "CUPOOL_CONF=backing:exact can"),
+    ] {
+        let pooled = share("sync", options);
+        assert!(pooled.stdout.starts_with(first), "{}", pooled.report());
+        let last = format!("later: {then}\nin another context: {then}\n");
+        assert!(pooled.stdout.ends_with(&last), "{}", pooled.report());
+        let call = "cuPointerSetAttribute(SYNC_MEMOPS)";
+        let told: Vec<&str> = pooled.stderr.lines().filter(|line| line.contains(call)).collect();
+        assert_eq!(told.len(), 1, "{}", pooled.report());
+        assert!(told[0].contains(advice), "{}", pooled.report());
+    }
+}
+
+/// One context has two pools then, and leaves nothing of either.
+#[test]
+fn what_the_arena_has_handed_out_is_taken_back_as_ever() {
+    let left = Victim::new("share").arg("sync").env("SIMCUDA_LEFT", "left").pooled("backing:auto");
+    let stats = left.succeeded().stats();
+    assert_eq!(stats.sum("/allocation/current"), 0, "{:#}", stats.0);
+    let left = std::fs::read_to_string(left.directory.path().join("left"));
+    assert_eq!(left.expect("written"), "mappings 0\nmemory 0\nreservations 0\n");
 }
 
 /// `auto` is the arena, unless something speaks for native allocations; the stats file says what.

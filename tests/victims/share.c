@@ -42,6 +42,10 @@ int main(int argc, char **argv)
         printf("round %d: %u\n", round, word);
         OK(cuMemFree(again));
     }
+    /* What comes after is as the program has turned out to need it. */
+    OK(cuMemAlloc(&p, 4 * MIB));
+    printf("later: %d\n", share(way, p, 4 * MIB));
+    OK(cuMemFree(p));
     /* A context of its own gets memory as the program has needed it so far. */
     OK(cuCtxCreate_v2(&other, 0, 0));
     OK(cuMemAlloc(&p, 4 * MIB));

@@ -188,9 +188,14 @@ pub(super) fn share(
     if status == SUCCESS {
         pin(ptr, bytes);
     } else if !native && !told.swap(true, Ordering::Relaxed) {
+        let moved = pooled_if_made(|pools| pools.moved_to_native()).unwrap_or(false);
+        let cure = if moved {
+            "what is allocated from now on can, and with CUPOOL_CONF=backing:exact all"
+        } else {
+            "CUPOOL_CONF=backing:exact can"
+        };
         notice::warn(&format_args!(
-            "{call} failed ({status}): memory of the arena cannot do it; \
-             CUPOOL_CONF=backing:exact can"
+            "{call} failed ({status}): memory of the arena cannot do it; {cure}"
         ));
     }
     status
