@@ -59,7 +59,7 @@ fn substitute_unknown(name: &CStr, found: usize) -> usize {
     let mut rows = table::rows_of(name);
     let common = rows.next().and_then(Row::tells_always);
     let common = common.filter(|first| {
-        rows.all(|row| row.tells_always().is_some_and(|watch| watch.action == first.action))
+        rows.all(|row| row.tells_always().is_some_and(|watch| watch.sign == first.sign))
     });
     thunk::around(found, common.unwrap_or(&UNKNOWN))
 }

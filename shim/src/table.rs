@@ -15,15 +15,6 @@ use crate::ffi::symbol;
 use crate::hooks::{self, Real};
 use crate::predicate::{self, Predicate};
 
-/// What a watched call means for the pools.
-#[derive(Clone, Copy, PartialEq)]
-pub enum Action {
-    /// The host looks at the device without waiting for it: an owed wait is paid.
-    Settle,
-    /// Somebody could tell a fence from a wait.
-    Sign(Sign),
-}
-
 /// A row.
 pub struct Row {
     /// The exported name.
@@ -59,8 +50,8 @@ unsafe impl Sync for Code {}
 /// What a thunk tells.
 #[derive(Clone, Copy)]
 pub struct Watch {
-    /// What a call means.
-    pub action: Action,
+    /// What a call gives away.
+    pub sign: Sign,
     /// Which calls mean it; `None`: all.
     pub when: Option<Predicate>,
 }
@@ -68,14 +59,12 @@ pub struct Watch {
 /// What is told of a variant that came after this table, where the variants differ.
 pub static UNKNOWN: Watch = always(Sign::UnknownVariant);
 
-const SETTLE: Watch = Watch { action: Action::Settle, when: None };
-
 const fn always(sign: Sign) -> Watch {
-    Watch { action: Action::Sign(sign), when: None }
+    Watch { sign, when: None }
 }
 
 const fn when(predicate: Predicate, sign: Sign) -> Watch {
-    Watch { action: Action::Sign(sign), when: Some(predicate) }
+    Watch { sign, when: Some(predicate) }
 }
 
 impl Row {
@@ -123,7 +112,8 @@ pub fn rows_of(name: &CStr) -> impl Iterator<Item = &'static Row> {
     let name = name.to_bytes();
     let name = &name[..family(name)];
     let rows = UNTOUCHED.iter().chain(hooks::ROWS).chain(hooks::reclaim::ROWS);
-    let rows = rows.chain(hooks::fault::ROWS).chain(hooks::fault::looks::ROWS).chain(WATCHED);
+    let rows = rows.chain(hooks::fault::ROWS).chain(hooks::fault::looks::ROWS);
+    let rows = rows.chain(hooks::fault::copies::ROWS).chain(WATCHED);
     rows.filter(move |row| row.family == name.len() && row.family() == name)
 }
 
@@ -167,10 +157,6 @@ macro_rules! watched {
 use Sign::*;
 
 watched! {
-    SETTLE => cuEventElapsedTime, cuEventElapsedTime_v2;
-
-    always(PinnedMemory) => cuMemHostAlloc, cuMemAllocHost, cuMemAllocHost_v2;
-    always(RegisteredMemory) => cuMemHostRegister, cuMemHostRegister_v2;
     always(ManagedMemory) => cuLibraryGetManaged, cuStreamAttachMemAsync,
         cuStreamAttachMemAsync_ptsz;
     when(predicate::creates_host_pool, HostLocatedMemory) => cuMemPoolCreate since 11020;
@@ -193,20 +179,8 @@ watched! {
         cuGraphNodeSetParams since 12020, cuGraphNodeSetParams_v2 since 13040;
     when(predicate::node_tells_2, GraphHostCopy) => cuGraphExecNodeSetParams since 12020;
     when(predicate::capturing, GraphHostCopy) =>
-        cuMemcpyAsync since 4000, cuMemcpyAsync_ptsz since 7000,
-        cuMemcpyHtoDAsync since 2000, cuMemcpyHtoDAsync_v2 since 3020,
-        cuMemcpyHtoDAsync_v2_ptsz since 7000,
-        cuMemcpyDtoHAsync since 2000, cuMemcpyDtoHAsync_v2 since 3020,
-        cuMemcpyDtoHAsync_v2_ptsz since 7000,
-        cuMemcpyHtoAAsync since 2000, cuMemcpyHtoAAsync_v2 since 3020,
-        cuMemcpyHtoAAsync_v2_ptsz since 7000,
-        cuMemcpyAtoHAsync since 2000, cuMemcpyAtoHAsync_v2 since 3020,
-        cuMemcpyAtoHAsync_v2_ptsz since 7000,
-        cuMemcpy2DAsync since 2000, cuMemcpy2DAsync_v2 since 3020,
-        cuMemcpy2DAsync_v2_ptsz since 7000,
-        cuMemcpy3DAsync since 2000, cuMemcpy3DAsync_v2 since 3020,
-        cuMemcpy3DAsync_v2_ptsz since 7000,
-        cuMemcpy3DPeerAsync since 4000, cuMemcpy3DPeerAsync_ptsz since 7000;
+        cuMemcpyHtoDAsync since 2000, cuMemcpyDtoHAsync since 2000, cuMemcpyHtoAAsync since 2000,
+        cuMemcpyAtoHAsync since 2000, cuMemcpy2DAsync since 2000, cuMemcpy3DAsync since 2000;
 
     always(BatchCopy) => cuMemcpyBatchAsync, cuMemcpyBatchAsync_ptsz, cuMemcpyBatchAsync_v2,
         cuMemcpyBatchAsync_v2_ptsz, cuMemcpy3DBatchAsync, cuMemcpy3DBatchAsync_ptsz,

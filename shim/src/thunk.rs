@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use crate::arch::{self, SPARES, SavedArguments};
 use crate::entry;
 use crate::libcuda::{self, Libcuda};
-use crate::table::{Action, Row, WATCHED, Watch, What};
+use crate::table::{Row, WATCHED, Watch, What};
 
 /// More than there are rows.
 const EXPORTS: usize = 256;
@@ -69,10 +69,7 @@ fn tell(watch: &Watch, arguments: &SavedArguments) {
     if watch.when.is_some_and(|when| unsafe { !when(arguments) }) {
         return;
     }
-    match watch.action {
-        Action::Settle => entry::settle(),
-        Action::Sign(sign) => entry::sign(sign),
-    }
+    entry::sign(watch.sign);
 }
 
 /// The driver's function for an exported thunk.

@@ -53,6 +53,44 @@ fn a_fault_that_is_known() {
     }
 }
 
+/// Calls by which a program hears of a fault, as `victims/fault_heard.c` takes them: those that wait for
+/// the device, and those that give it something to do.
+const TELLING: &[&str] = &[
+    "cuCtxSynchronize cuStreamSynchronize cuEventSynchronize cuEventQuery cuStreamQuery \
+     cuEventElapsedTime cuEventElapsedTime_v2 cuMemFreeHost cuMemHostUnregister",
+    "cuLaunchKernel cuLaunchKernelEx cuLaunchCooperativeKernel cuGraphLaunch cuMemFree_v2",
+    "cuMemcpy cuMemcpyPeer cuMemcpyHtoD_v2 cuMemcpyDtoH_v2 cuMemcpyDtoD_v2 cuMemcpyDtoA_v2 \
+     cuMemcpyAtoD_v2 cuMemcpyHtoA_v2 cuMemcpyAtoH_v2 cuMemcpyAtoA_v2 cuMemcpy2D_v2 \
+     cuMemcpy2DUnaligned_v2 cuMemcpy3D_v2 cuMemcpy3DPeer",
+    "cuMemcpyAsync cuMemcpyPeerAsync cuMemcpyHtoDAsync_v2 cuMemcpyDtoHAsync_v2 \
+     cuMemcpyDtoDAsync_v2 cuMemcpyHtoAAsync_v2 cuMemcpyAtoHAsync_v2 cuMemcpy2DAsync_v2 \
+     cuMemcpy3DAsync_v2 cuMemcpy3DPeerAsync",
+    "cuMemsetD8_v2 cuMemsetD16_v2 cuMemsetD32_v2 cuMemsetD2D8_v2 cuMemsetD2D16_v2 \
+     cuMemsetD2D32_v2 cuMemsetD8Async cuMemsetD16Async cuMemsetD32Async cuMemsetD2D8Async \
+     cuMemsetD2D16Async cuMemsetD2D32Async",
+    "cuEventRecord cuEventRecordWithFlags cuStreamWaitEvent",
+];
+
+/// Where nothing of the pool's would ask the driver, it knows of a fault from each of them.
+#[test]
+fn a_fault_that_any_call_tells() {
+    for symbol in TELLING.iter().flat_map(|symbols| symbols.split_whitespace()) {
+        let (family, _) = symbol.split_once("_v").unwrap_or((symbol, ""));
+        let victim = Victim::new("fault_heard").env("SIMCUDA_PROMPT", "1");
+        for victim in [
+            victim.clone().args(&["dlsym", symbol]),
+            victim.clone().args(&["query", family, "13000", "0"]),
+            victim.args(&["query", family, "13000", "2"]),
+        ] {
+            let bare = victim.bare();
+            assert!(bare.stdout.starts_with("heard 700\nalloc 700\n"), "{}", bare.report());
+            for options in ["order:lazy", "order:lazy,backing:exact"] {
+                cupool_tests::assert_same(&bare, &victim.pooled(options));
+            }
+        }
+    }
+}
+
 /// The pool's own driver calls may fail for reasons of the driver: the program must not notice.
 #[test]
 fn failures_of_the_pools_own_calls_stay_unnoticed() {

@@ -48,6 +48,38 @@ fn no_call_fails_for_what_is_idle() {
     }
 }
 
+/// The same of whatever else takes memory, by each name.
+const TAKING: &str = "cuMemAllocManaged cuMemAllocAsync cuMemAllocAsync_ptsz cuMemAllocFromPoolAsync \
+    cuMemAllocFromPoolAsync_ptsz cuArrayCreate_v2 cuArray3DCreate_v2 cuMipmappedArrayCreate \
+    cuMemCreate cuMemMap cuMemSetAccess cuMemHostAlloc cuMemAllocHost_v2 \
+    cuMemHostRegister_v2 cuModuleLoad cuModuleLoadData cuModuleLoadDataEx \
+    cuModuleLoadFatBinary cuModuleGetFunction cuModuleGetGlobal_v2 cuLibraryLoadData \
+    cuLibraryLoadFromFile cuLibraryGetModule cuLibraryGetGlobal cuKernelGetFunction \
+    cuFuncLoad cuGraphInstantiateWithFlags cuGraphInstantiate_v2 \
+    cuGraphInstantiateWithParams cuGraphInstantiateWithParams_ptsz cuGraphUpload \
+    cuGraphUpload_ptsz cuGraphLaunch cuGraphLaunch_ptsz cuCtxSetLimit \
+    cuDevicePrimaryCtxRetain cuGreenCtxCreate cuGreenCtxStreamCreate \
+    cuStreamCreateWithPriority cuLaunch cuLaunchGrid cuLaunchGridAsync cuLaunchKernel \
+    cuLaunchKernel_ptsz cuLaunchKernelEx cuLaunchKernelEx_ptsz cuLaunchCooperativeKernel \
+    cuLaunchCooperativeKernel_ptsz cuLaunchCooperativeKernelMultiDevice";
+
+#[test]
+fn every_call_that_takes_memory_is_made_once_more() {
+    for symbol in TAKING.split_whitespace() {
+        let base = symbol.trim_end_matches("_ptsz");
+        let (family, _) = base.split_once("_v").unwrap_or((base, ""));
+        // `cuGetProcAddress` knows this one under the other's name.
+        let name = family.trim_end_matches("WithFlags");
+        let victim = Victim::new("watched").args(&["dlsym", symbol]);
+        let lacking = victim.clone().env("SIMCUDA_FAULTS", format!("{name}:1=2"));
+        assert!(lacking.bare().stdout.contains("returned 2\n"), "{symbol} is not called");
+        // What it says the second time is another matter: it has no arguments to speak of.
+        let pooled = lacking.pooled("order:strict,backing:exact");
+        assert_same(&victim.bare(), &pooled);
+        assert!(pooled.stats().sum("/num_device_free") > 0, "{symbol}\n{}", pooled.report());
+    }
+}
+
 #[test]
 fn an_allocation_that_needed_a_flush_is_counted() {
     let victim = Victim::new("oom").env("SIMCUDA_MEMORY", SMALL);

@@ -36,6 +36,16 @@ hooks! { ROWS of What::Hook, "C";
     cuMemGetAddressRange_v2 since 3020 (base: *mut u64, size: *mut usize, ptr: u64)
         = memory::address_range(base, size, ptr);
 
+    cuMemHostAlloc since 2020 (out: *mut *mut c_void, bytes: usize, flags: c_uint)
+        = reclaim::retry_after(Sign::PinnedMemory);
+    cuMemAllocHost since 2000 (out: *mut *mut c_void, bytes: c_uint)
+        = reclaim::retry_after(Sign::PinnedMemory);
+    cuMemAllocHost_v2 since 3020 (out: *mut *mut c_void, bytes: usize)
+        = reclaim::retry_after(Sign::PinnedMemory);
+    cuMemHostRegister since 4000 (ptr: *mut c_void, bytes: usize, flags: c_uint)
+        = reclaim::retry_after(Sign::RegisteredMemory);
+    cuMemHostRegister_v2 since 6050 (ptr: *mut c_void, bytes: usize, flags: c_uint)
+        = reclaim::retry_after(Sign::RegisteredMemory);
     cuMemAllocManaged since 6000 (out: *mut u64, bytes: usize, flags: c_uint)
         = reclaim::retry_after(Sign::ManagedMemory);
     cuGreenCtxCreate since 12040

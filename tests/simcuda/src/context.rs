@@ -12,6 +12,7 @@ use crate::engine;
 use crate::error::{Api, Error};
 use crate::memory::Kind;
 use crate::primary;
+use crate::settings::SETTINGS;
 use crate::state::{self, Locked, Sim};
 
 /// A context's handle.
@@ -82,7 +83,7 @@ pub fn current(sim: &Sim) -> Api<ContextId> {
 pub fn check_fault(sim: &Sim, id: ContextId) -> Api {
     let context = sim.contexts.get(&id).ok_or(Error::CONTEXT_IS_DESTROYED)?;
     match context.fault {
-        Some(Fault { error, known: true, .. }) => Err(error),
+        Some(Fault { error, known, .. }) if known || SETTINGS.prompt => Err(error),
         _ => Ok(()),
     }
 }

@@ -335,9 +335,39 @@ driver! {
     cuGraphBatchMemOpNodeSetParams: "cuGraphBatchMemOpNodeSetParams" 11070 () = unsupported::in_context;
     cuGraphExecBatchMemOpNodeSetParams: "cuGraphExecBatchMemOpNodeSetParams" 11070 () = unsupported::in_context;
 
+    cuMemcpyDtoA_v2 | cuMemcpyDtoA_v2_ptds: "cuMemcpyDtoA" 3020 () = unsupported::in_context;
+    cuMemcpyAtoD_v2 | cuMemcpyAtoD_v2_ptds: "cuMemcpyAtoD" 3020 () = unsupported::in_context;
+    cuMemcpyHtoA_v2 | cuMemcpyHtoA_v2_ptds: "cuMemcpyHtoA" 3020 () = unsupported::in_context;
+    cuMemcpyAtoH_v2 | cuMemcpyAtoH_v2_ptds: "cuMemcpyAtoH" 3020 () = unsupported::in_context;
+    cuMemcpyAtoA_v2 | cuMemcpyAtoA_v2_ptds: "cuMemcpyAtoA" 3020 () = unsupported::in_context;
+    cuMemcpy3D_v2 | cuMemcpy3D_v2_ptds: "cuMemcpy3D" 3020 () = unsupported::in_context;
+    cuMemcpy3DPeer | cuMemcpy3DPeer_ptds: "cuMemcpy3DPeer" 4000 () = unsupported::in_context;
+    cuMemsetD2D16_v2 | cuMemsetD2D16_v2_ptds: "cuMemsetD2D16" 3020 () = unsupported::in_context;
+    cuMemsetD2D16Async | cuMemsetD2D16Async_ptsz: "cuMemsetD2D16Async" 3020 () = unsupported::in_context;
+    cuMemsetD2D32_v2 | cuMemsetD2D32_v2_ptds: "cuMemsetD2D32" 3020 () = unsupported::in_context;
+    cuMemsetD2D32Async | cuMemsetD2D32Async_ptsz: "cuMemsetD2D32Async" 3020 () = unsupported::in_context;
+    cuLaunchCooperativeKernel | cuLaunchCooperativeKernel_ptsz: "cuLaunchCooperativeKernel" 9000 () = unsupported::in_context;
+    cuLaunchCooperativeKernelMultiDevice: "cuLaunchCooperativeKernelMultiDevice" 9000 () = unsupported::in_context;
+    cuLaunch: "cuLaunch" 2000 () = unsupported::in_context;
+    cuLaunchGrid: "cuLaunchGrid" 2000 () = unsupported::in_context;
+    cuLaunchGridAsync: "cuLaunchGridAsync" 2000 () = unsupported::in_context;
+    cuMemAllocFromPoolAsync | cuMemAllocFromPoolAsync_ptsz: "cuMemAllocFromPoolAsync" 11020 () = unsupported::in_context;
+    cuArrayCreate_v2: "cuArrayCreate" 3020 () = unsupported::in_context;
+    cuArray3DCreate_v2: "cuArray3DCreate" 3020 () = unsupported::in_context;
+    cuMipmappedArrayCreate: "cuMipmappedArrayCreate" 5000 () = unsupported::in_context;
+    cuModuleLoadFatBinary: "cuModuleLoadFatBinary" 2000 () = unsupported::in_context;
+    cuLibraryLoadData: "cuLibraryLoadData" 12000 () = unsupported::in_context;
+    cuLibraryLoadFromFile: "cuLibraryLoadFromFile" 12000 () = unsupported::in_context;
+    cuLibraryGetModule: "cuLibraryGetModule" 12000 () = unsupported::in_context;
+    cuLibraryGetGlobal: "cuLibraryGetGlobal" 12000 () = unsupported::in_context;
+    cuKernelGetFunction: "cuKernelGetFunction" 12000 () = unsupported::in_context;
+    cuFuncLoad: "cuFuncLoad" 12040 () = unsupported::in_context;
+    cuGraphInstantiateWithParams | cuGraphInstantiateWithParams_ptsz: "cuGraphInstantiateWithParams" 12000 () = unsupported::in_context;
+    cuGraphUpload | cuGraphUpload_ptsz: "cuGraphUpload" 11010 () = unsupported::in_context;
+
     // Of a driver that is still to come: variants that nobody can know.
     cuMemAlloc_v3: "cuMemAlloc" 99000 () = unsupported::in_context;
-    cuMemHostAlloc_v2: "cuMemHostAlloc" 99000 () = unsupported::in_context;
+    cuUserObjectCreate_v2: "cuUserObjectCreate" 99000 () = unsupported::in_context;
     cuMemPoolCreate_v2: "cuMemPoolCreate" 99000 () = unsupported::in_context;
     cuLaunchKernel_v2: "cuLaunchKernel" 99000 () = unsupported::in_context;
 }

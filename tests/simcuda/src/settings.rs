@@ -39,6 +39,8 @@ pub struct Settings {
     pub pageable: bool,
     /// `SIMCUDA_PEERS`: the devices can access each other.
     pub peers: bool,
+    /// `SIMCUDA_PROMPT`: whichever call comes after a fault reports it.
+    pub prompt: bool,
     /// `SIMCUDA_FAULTS=name:call=code,…`.
     pub faults: Vec<Fault>,
     /// `SIMCUDA_LOG`: a file that gets one line for each call.
@@ -61,6 +63,7 @@ impl Settings {
             latency: env::var("SIMCUDA_LATENCY").is_ok_and(|value| value == "facts"),
             pageable: flag("SIMCUDA_PAGEABLE"),
             peers: flag("SIMCUDA_PEERS"),
+            prompt: flag("SIMCUDA_PROMPT"),
             faults: parse_faults(&env::var("SIMCUDA_FAULTS").unwrap_or_default()),
             log: path("SIMCUDA_LOG"),
             counts: path("SIMCUDA_COUNTS"),
