@@ -50,6 +50,7 @@ impl Sampler {
     /// Looks, and has everybody tell fresh figures for the next look. Gives what cannot be used.
     pub fn look(&mut self) -> Vec<Fault> {
         let mut listing = live::list(&live::directories());
+        listing.sweep();
         if self.pages.is_empty() {
             // The first look: what was told last may be old.
             processes::refresh(&mut listing.pages);
