@@ -2,6 +2,7 @@
 //!
 //! This is what the hooks call. Everything that is not a pool's goes to the driver untouched.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
@@ -98,7 +99,7 @@ pub struct Pools<D: Driver> {
     /// Where the program's calls are noted, if anywhere.
     recorder: Option<Recorder>,
     /// The last events, if they are remembered.
-    history: Option<History>,
+    history: Option<Arc<History>>,
     /// When memory was written down for lack of it.
     snapshots: segments::Snapshots,
     /// What the ended contexts counted, one entry per device.
@@ -134,7 +135,7 @@ impl<D: Driver> Pools<D> {
             neighbours: None,
             short_of_memory: Mutex::default(),
             recorder: recording::recorder(&options.trace),
-            history: History::new(options.history.0),
+            history: History::new(options.history.0).map(Arc::new),
             snapshots: segments::Snapshots::new(&options.oom_snapshot),
             ended: Mutex::default(),
         }

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use super::sizes::largest_fit;
 use super::{Backing, Block, MOVING, Moment, Progress, REFUSED, Segment, Take, Token, Trimmed};
 use crate::driver::{DevicePtr, Driver, DriverError};
+use crate::history::{Action, Notes};
 use crate::order::Stamp;
 use crate::stats::{Counters, Kept};
 
@@ -68,6 +69,7 @@ struct Books {
     /// same, and have handed the address out to somebody else since.
     refused: u64,
     counters: Counters,
+    notes: Notes,
 }
 
 impl Books {
@@ -173,6 +175,7 @@ impl Books {
                     self.delist(at);
                 }
             }
+            self.notes.note(Action::SegmentFree, start, record.bytes);
             self.counters.release(record.bytes);
             self.vacate(at);
         }
@@ -204,6 +207,12 @@ impl Exact {
     /// Nothing reserved yet.
     pub fn new() -> Self {
         Self { books: Mutex::new(Books::empty()) }
+    }
+
+    /// The same, which notes there what it takes from the driver and gives back.
+    pub fn noting(self, notes: Notes) -> Self {
+        self.books.lock().notes = notes;
+        self
     }
 }
 
@@ -260,6 +269,7 @@ impl<D: Driver> Backing<D> for Exact {
         let at = books.enter(record);
         books.counters.misses += 1;
         books.counters.reserve(class);
+        books.notes.note(Action::SegmentAllocate, ptr, class);
         books.counters.hand_out(class, bytes);
         Ok((Block { ptr, bytes: class, token: Token(at), stamp }, held))
     }
@@ -302,6 +312,8 @@ impl<D: Driver> Backing<D> for Exact {
                 let record = books.delist(at);
                 books.records[at as usize].life = Life::Leaving;
                 books.leaving += record.bytes;
+                // Before the driver can hand the address out again.
+                books.notes.note(Action::SegmentFree, record.ptr, record.bytes);
                 (at, record)
             };
             to_go = to_go.saturating_sub(record.bytes);
@@ -346,6 +358,7 @@ impl<D: Driver> Backing<D> for Exact {
             if record.life == Life::Aside {
                 books.aside -= record.bytes;
             }
+            books.notes.note(Action::SegmentFree, record.ptr, record.bytes);
             record
         };
         let result = free(record.ptr);
@@ -360,6 +373,7 @@ impl<D: Driver> Backing<D> for Exact {
                 books.vacate(token.0);
             }
             Err(_) => {
+                books.notes.note(Action::SegmentAllocate, record.ptr, record.bytes);
                 books.records[token.0 as usize].life = record.life;
                 if record.life == Life::Aside {
                     books.aside += record.bytes;
@@ -419,6 +433,9 @@ impl<D: Driver> Backing<D> for Exact {
     fn end(&self, _driver: &D) -> (Vec<DevicePtr>, Counters) {
         let mut books = std::mem::replace(&mut *self.books.lock(), Books::empty());
         books.counters.end();
+        for (&ptr, &at) in &books.by_address {
+            books.notes.note(Action::SegmentFree, ptr, books.records[at as usize].bytes);
+        }
         let live = books.records.iter().filter(|record| record.life == Life::Live);
         (live.map(|record| record.ptr).collect(), books.counters)
     }

@@ -16,8 +16,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::driver::DevicePtr;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +33,27 @@ pub enum Action {
     OutOfMemory,
     /// Idle memory was given back: so many bytes; no address.
     Flush,
+    /// The driver made an allocation for the pool.
+    SegmentAllocate,
+    /// The driver took such an allocation back.
+    SegmentFree,
+    /// Memory was mapped where there was none.
+    SegmentMap,
+    /// Memory was unmapped, to go back or elsewhere.
+    SegmentUnmap,
 }
 
 impl Action {
-    const ALL: [Self; 4] = [Self::Allocate, Self::Free, Self::OutOfMemory, Self::Flush];
+    const ALL: [Self; 8] = [
+        Self::Allocate,
+        Self::Free,
+        Self::OutOfMemory,
+        Self::Flush,
+        Self::SegmentAllocate,
+        Self::SegmentFree,
+        Self::SegmentMap,
+        Self::SegmentUnmap,
+    ];
 
     /// The word in a memory snapshot.
     pub const fn name(self) -> &'static str {
@@ -42,6 +62,10 @@ impl Action {
             Self::Free => "free",
             Self::OutOfMemory => "oom",
             Self::Flush => "flush",
+            Self::SegmentAllocate => "segment_alloc",
+            Self::SegmentFree => "segment_free",
+            Self::SegmentMap => "segment_map",
+            Self::SegmentUnmap => "segment_unmap",
         }
     }
 }
@@ -53,12 +77,30 @@ pub struct Event {
     pub action: Action,
     /// On the device of this ordinal.
     pub device: i32,
-    /// The block's address, or 0.
+    /// The address of the block or the segment, or 0.
     pub address: u64,
-    /// The bytes that the program asked for, or that were given back.
+    /// The bytes that the program asked for, of the segment, or that were given back.
     pub bytes: u64,
     /// When, in microseconds since the Unix epoch.
     pub micros: u64,
+}
+
+/// Where a backing notes what it takes from the driver and gives back, if that is remembered.
+#[derive(Clone, Default)]
+pub struct Notes(Option<(Arc<History>, i32)>);
+
+impl Notes {
+    /// In `history`, of the device of that ordinal.
+    pub fn new(history: Option<&Arc<History>>, device: i32) -> Self {
+        Self(history.map(|history| (history.clone(), device)))
+    }
+
+    /// Notes that this happened with `bytes` at `ptr`.
+    pub fn note(&self, action: Action, ptr: DevicePtr, bytes: u64) {
+        if let Some((history, device)) = &self.0 {
+            history.note(action, *device, ptr.0, bytes);
+        }
+    }
 }
 
 #[derive(Default)]

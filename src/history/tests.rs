@@ -7,7 +7,7 @@ use super::{Action, Event, History};
 
 fn event(number: u64) -> Event {
     Event {
-        action: Action::ALL[(number % 4) as usize],
+        action: Action::ALL[number as usize % Action::ALL.len()],
         device: (number % 3) as i32 - 1,
         address: number << 9,
         bytes: number * 3,

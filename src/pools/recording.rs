@@ -68,7 +68,7 @@ impl<D: Driver> Pools<D> {
 
     /// The last events, if they are remembered.
     pub fn history(&self) -> Option<&History> {
-        self.history.as_ref()
+        self.history.as_deref()
     }
 
     /// Whether there is a trace to [flush](Self::flush_trace).

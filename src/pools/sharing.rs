@@ -9,6 +9,7 @@ use crate::backing::{
 };
 use crate::config;
 use crate::driver::{Device, DeviceFacts, Driver};
+use crate::history::Notes;
 use crate::order::Sign;
 
 /// What is known of that.
@@ -85,13 +86,15 @@ impl<D: Driver> Pools<D> {
             config::Backing::Arena | config::Backing::Exact => Surroundings::default(),
         };
         let (kind, reason) = choose(option, facts.vmm, seen, &surroundings);
+        let notes = Notes::new(self.history.as_ref(), device.0);
         let (Kind::Arena, Some(vmm)) = (kind, facts.vmm) else {
-            return (Box::new(Exact::new()), reason);
+            return (Box::new(Exact::new().noting(notes)), reason);
         };
         match Arena::reserve(&self.driver, device, vmm, facts.total_bytes) {
-            Ok(arena) => (Box::new(arena), reason),
+            Ok(arena) => (Box::new(arena.noting(notes)), reason),
             Err(error) => {
-                (Box::new(Exact::new()), format!("no addresses could be reserved: {error}"))
+                let reason = format!("no addresses could be reserved: {error}");
+                (Box::new(Exact::new().noting(notes)), reason)
             }
         }
     }

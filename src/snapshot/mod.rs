@@ -15,7 +15,7 @@
 //! | `segments` | by context and address, each `{device, address, bytes, expandable, blocks}`, with blocks `{address, bytes, requested, state}`; a `state` is `allocated`, `waiting` or `idle` |
 //! | `history` | how many events are remembered (option `history`) |
 //! | `forgotten` | how many events there were before |
-//! | `events` | oldest first, each `[action, device, address, bytes, microseconds since the epoch]`; an action is `alloc`, `free`, `oom` or `flush` |
+//! | `events` | oldest first, each `[action, device, address, bytes, microseconds since the epoch]`; an action is `alloc`, `free`, `oom` or `flush`, or of a segment, with its address and size, `segment_alloc` and `segment_free` (one allocation of the driver's), `segment_map` and `segment_unmap` (a part of an expandable one, also where it moves) |
 
 use std::borrow::Cow;
 

@@ -97,9 +97,15 @@ fn of_a_snapshot() {
     let pid = running.pid().to_string();
     pictures.place.run(&["snapshot", &pid, "-o", &json]).succeeded();
     let page = page(&pictures.plot("x.html", &[&json]));
-    assert!(page.contains("the last 3 events"), "{page}");
+    // Three of the program's, and three of memory that was mapped for it.
+    assert!(page.contains("the last 6 events"), "{page}");
     assert!(page.contains("idle: 128 MiB at 0x"), "{page}");
     assert!(page.contains("allocated: 64.0 MiB at 0x"), "{page}");
+    // The same from the form that PyTorch's viewer reads.
+    let pickle = pictures.path("now.pickle").display().to_string();
+    pictures.place.run(&["snapshot", &json, "-o", &pickle]).succeeded();
+    let of_pickle = self::page(&pictures.plot("y.html", &[&pickle]));
+    assert_eq!(of_pickle, page);
     running.finish().succeeded();
 }
 
@@ -131,12 +137,15 @@ fn mistakes_are_one_line() {
         pictures.path(name).display().to_string()
     };
     let (cut, other, empty) = (bad("a", "{\"schema\":"), bad("b", "{}"), bad("c", ""));
+    let pickle = bad("p", "\u{0}");
+    fs::write(&pickle, b"\x80\x04N.").expect("written");
     let nobody = bad("d", "{\"schema\":1,\"devices\":[],\"time\":1.0}");
     for (arguments, says) in [
         (vec!["/nonexistent"], "No such file"),
         (vec![&*cut], "damaged JSON"),
         (vec![&*other], "neither stats"),
         (vec![&*empty], "nothing is allocated"),
+        (vec![&*pickle], "no memory snapshot"),
         (vec![&*nobody], "has not used a device yet"),
         (vec!["/etc/passwd"], "not a line of a trace"),
         (vec!["-o", "x.jpg", &*other], "no picture is called .jpg"),

@@ -16,6 +16,7 @@ use super::small::Small;
 use super::space::{Space, State};
 use crate::backing::{Block, Moment, Progress, round_up};
 use crate::driver::{Device, DevicePtr};
+use crate::history::{Action, Notes};
 use crate::order::Stamp;
 use crate::stats::Counters;
 
@@ -48,6 +49,7 @@ pub(super) struct Books {
     /// Bytes that are on their way to the driver.
     pub(super) leaving: u64,
     pub(super) counters: Counters,
+    pub(super) notes: Notes,
 }
 
 impl Books {
@@ -72,7 +74,13 @@ impl Books {
             aside: 0,
             leaving: 0,
             counters: Counters::default(),
+            notes: Notes::default(),
         }
+    }
+
+    /// Notes what has happened with these pages.
+    pub(super) fn note(&self, action: Action, at: u32, pages: u32) {
+        self.notes.note(action, self.address(at), u64::from(pages) * self.page_bytes);
     }
 
     pub(super) fn address(&self, page: u32) -> DevicePtr {
@@ -155,9 +163,11 @@ impl Books {
     /// `bytes` of it.
     pub(super) fn settle(&mut self, plan: &Plan, made: &[Handle], bytes: u64) -> Option<Block> {
         for handle in &plan.moved {
+            self.note(Action::SegmentUnmap, handle.at, handle.pages);
             self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
         }
         for handle in made {
+            self.note(Action::SegmentMap, handle.at, handle.pages);
             self.handles.insert(*handle);
         }
         for &pages in &plan.fresh {
@@ -180,6 +190,7 @@ impl Books {
     pub(super) fn undo(&mut self, plan: &Plan, failure: Failure) {
         let (gone, there) = plan.moved.split_at(failure.lost);
         for handle in gone {
+            self.note(Action::SegmentUnmap, handle.at, handle.pages);
             self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
             self.reserved -= u64::from(handle.pages);
             if !failure.left.iter().any(|left| left.memory == handle.memory) {
@@ -221,6 +232,7 @@ impl Books {
     /// The driver has unmapped such a handle, and has taken it back but for what is `left`.
     pub(super) fn sent_away(&mut self, handle: &Handle, left: Option<Loose>) {
         self.leaving -= u64::from(handle.pages) * self.page_bytes;
+        self.note(Action::SegmentUnmap, handle.at, handle.pages);
         self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
         self.reserved -= u64::from(handle.pages);
         match left {
@@ -247,6 +259,7 @@ impl Books {
     /// The driver has refused to take it back.
     fn refuse(&mut self, left: Loose) {
         if let Some(at) = left.at {
+            self.note(Action::SegmentMap, at, left.pages);
             self.space.set(at..at + left.pages, State::Busy, Stamp::QUIESCED);
         }
         self.refused_pages += u64::from(left.pages);
@@ -263,6 +276,7 @@ impl Books {
     pub(super) fn asked_again(&mut self, refused: Loose, left: Option<Loose>) {
         self.refused_pages -= u64::from(refused.pages);
         if let Some(at) = refused.at {
+            self.note(Action::SegmentUnmap, at, refused.pages);
             self.space.set(at..at + refused.pages, State::Hole, Stamp::QUIESCED);
         }
         match left {

@@ -36,6 +36,7 @@ use self::mapping::Mapper;
 pub use self::policy::Policy;
 use super::{Backing, Block, Moment, Pieces, Progress, Segment, Take, Token, Trimmed, round_up};
 use crate::driver::{Device, DevicePtr, Driver, DriverError, Vmm};
+use crate::history::{Action, Notes};
 use crate::order::Stamp;
 use crate::stats::Counters;
 
@@ -77,6 +78,12 @@ impl Arena {
         let books = Books::new(base, pages as u32, page_bytes);
         let mapper = Mapper { device, vmm, base };
         Ok(Self { mapper, bytes, total, policy: Policy::DEFAULT, books: Mutex::new(books) })
+    }
+
+    /// The same, which notes there what it maps and unmaps.
+    pub fn noting(self, notes: Notes) -> Self {
+        self.books.lock().notes = notes;
+        self
     }
 
     /// Carries out one plan for `bytes`. `None` if the addresses do not suffice.
@@ -307,6 +314,9 @@ impl<D: Driver> Backing<D> for Arena {
             let _ = loose.give_back(&self.mapper, driver);
         }
         let _ = driver.free_addresses(self.mapper.base, self.bytes);
+        for handle in books.handles.all() {
+            books.note(Action::SegmentUnmap, handle.at, handle.pages);
+        }
         let live = books.live();
         books.counters.end();
         (live, books.counters)

@@ -21,6 +21,7 @@ use clap::Args;
 use serde_json::Value;
 
 use self::picture::Picture;
+use super::snapshot::PICKLE;
 use super::{FAILURE, complain};
 
 /// Draw memory over time, segments and blocks, and sizes
@@ -29,7 +30,7 @@ use super::{FAILURE, complain};
 #[derive(Args)]
 #[command(after_long_help = HELP)]
 pub struct Arguments {
-    /// Stats files of one process, traces, or memory snapshots (.json)
+    /// Stats files of one process, traces, or memory snapshots, also those that PyTorch has written
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Where the picture goes; what it is follows from the name: .html, .svg or .png
@@ -52,7 +53,7 @@ Exit status: 0; 2 if a file cannot be read or the picture not be written.
 Examples:
   cupool record -o train.trace.gz -- python train.py; cupool plot train.trace.gz
   cupool run --conf interval:1s,stats:/tmp/s.%p.%n.json -- ./simulate; cupool plot /tmp/s.*.json
-  cupool snapshot 4242 -o now.json && cupool plot now.json --png -o now.png";
+  cupool snapshot 4242 -o now.pickle && cupool plot now.pickle --png -o now.png";
 
 /// What comes out.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -110,9 +111,16 @@ fn pictures(files: &[PathBuf]) -> Result<Vec<Picture>, String> {
     let mut pictures = Vec::new();
     let mut stats = Vec::new();
     for path in files {
-        if !looks_like_json(path)? {
-            pictures.push(trace::picture(path)?);
-            continue;
+        match form_of(path)? {
+            Contents::Json => {}
+            Contents::Pickle => {
+                pictures.push(snapshot::picture(path)?);
+                continue;
+            }
+            Contents::Trace => {
+                pictures.push(trace::picture(path)?);
+                continue;
+            }
         }
         let shown = path.display();
         let text = fs::read(path).map_err(|error| format!("{shown}: {error}; check the path"))?;
@@ -135,10 +143,23 @@ fn pictures(files: &[PathBuf]) -> Result<Vec<Picture>, String> {
     Ok(pictures)
 }
 
-/// Whether the file begins like an object of JSON, which no line of a trace does.
-fn looks_like_json(path: &Path) -> Result<bool, String> {
+/// What a file seems to hold.
+enum Contents {
+    Json,
+    Pickle,
+    Trace,
+}
+
+/// What the file begins like: no line of a trace does like an object of JSON, nor does anything else
+/// like a pickle.
+fn form_of(path: &Path) -> Result<Contents, String> {
     let failed = |error: io::Error| format!("{}: {error}; check the path", path.display());
     let mut start = [0; 64];
     let length = File::open(path).and_then(|mut file| file.read(&mut start)).map_err(failed)?;
-    Ok(start[..length].trim_ascii_start().starts_with(b"{"))
+    let start = &start[..length];
+    Ok(match () {
+        () if start.starts_with(PICKLE) => Contents::Pickle,
+        () if start.trim_ascii_start().starts_with(b"{") => Contents::Json,
+        () => Contents::Trace,
+    })
 }

@@ -53,30 +53,48 @@ pub fn picture(path: &Path) -> Result<Picture, String> {
         });
     }
     let executable = snapshot.executable.rsplit('/').next().unwrap_or_default();
-    let source = format!("memory snapshot, cupool {}", snapshot.version);
-    Ok(Picture { title: format!("{executable} · pid {}", snapshot.pid), source, facts, charts })
+    let (title, source) = match snapshot.version.as_str() {
+        "" => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, "memory snapshot of PyTorch".to_owned())
+        }
+        version => (
+            format!("{executable} · pid {}", snapshot.pid),
+            format!("memory snapshot, cupool {version}"),
+        ),
+    };
+    Ok(Picture { title, source, facts, charts })
 }
 
-/// What the program held, backwards from what it holds now.
+/// What the program held and what was reserved, backwards from what is now.
 fn timeline(snapshot: &Snapshot) -> Timeline {
     let first = snapshot.events.first().map_or(0, |event| event.4);
     let blocks = snapshot.segments.iter().flat_map(|segment| &segment.blocks);
+    let mut reserved: u64 = snapshot.segments.iter().map(|segment| segment.bytes).sum();
     let mut held: u64 = blocks.clone().map(|block| block.requested).sum();
     // A block that came after the map was made is not in it, and the other way round.
     let mut live: HashMap<u64, u64> =
         blocks.filter(|b| b.requested > 0).map(|b| (b.address, b.requested)).collect();
-    let mut timeline = Timeline { steps: true, ..Timeline::default() };
+    let mut timeline = Timeline { steps: true, knows_reserved: true, ..Timeline::default() };
     for (action, _, address, size, micros) in snapshot.events.iter().rev() {
         let seconds = micros.saturating_sub(first) as f64 / 1e6;
         let mark = |kind, text| Mark { seconds, kind, text };
+        if !matches!(action.as_ref(), "oom" | "flush") {
+            timeline.samples.push(Sample {
+                seconds,
+                allocated: held,
+                reserved: reserved.max(held),
+            });
+        }
         match action.as_ref() {
+            "segment_alloc" | "segment_map" => reserved = reserved.saturating_sub(*size),
+            "segment_free" | "segment_unmap" => reserved += size,
             "alloc" | "free" => {
-                timeline.samples.push(Sample { seconds, allocated: held, reserved: 0 });
                 if action == "free" {
                     held += size;
                     live.insert(*address, *size);
                 } else if let Some(size) = live.remove(address) {
-                    held -= size;
+                    held = held.saturating_sub(size);
                 }
             }
             "oom" => timeline
@@ -87,7 +105,7 @@ fn timeline(snapshot: &Snapshot) -> Timeline {
                 .push(mark(MarkKind::Flush, format!("a flush gave {} back", bytes(*size)))),
         }
     }
-    timeline.samples.push(Sample { seconds: 0.0, allocated: held, reserved: 0 });
+    timeline.samples.push(Sample { seconds: 0.0, allocated: held, reserved: reserved.max(held) });
     timeline.samples.reverse();
     timeline.marks.reverse();
     timeline
@@ -105,14 +123,25 @@ mod tests {
                 "segments":[{"device":0,"address":512,"bytes":1024,"expandable":false,"blocks":[
                     {"address":512,"bytes":512,"requested":100,"state":"allocated"},
                     {"address":1024,"bytes":512,"requested":0,"state":"idle"}]}],
-                "events":[["free",0,1024,40,1000000],["alloc",0,1024,30,1500000],["alloc",0,512,100,2000000],
+                "events":[["segment_unmap",0,8192,4096,900000],["free",0,1024,40,1000000],["alloc",0,1024,30,1500000],["alloc",0,512,100,2000000],
                     ["free",0,1024,30,3000000],["oom",0,0,9,4000000],["flush",-1,0,5,5000000]]}"#,
         )
         .expect("a snapshot");
         let timeline = timeline(&snapshot);
-        let told: Vec<_> = timeline.samples.iter().map(|s| (s.seconds, s.allocated)).collect();
-        assert_eq!(told, [(0.0, 40), (0.0, 0), (0.5, 30), (1.0, 130), (2.0, 100)]);
+        let told: Vec<_> =
+            timeline.samples.iter().map(|s| (s.seconds, s.allocated, s.reserved)).collect();
+        assert_eq!(
+            told,
+            [
+                (0.0, 40, 5120),
+                (0.0, 40, 1024),
+                (0.1, 0, 1024),
+                (0.6, 30, 1024),
+                (1.1, 130, 1024),
+                (2.1, 100, 1024)
+            ]
+        );
         let marks: Vec<_> = timeline.marks.iter().map(|mark| (mark.seconds, mark.kind)).collect();
-        assert_eq!(marks, [(3.0, MarkKind::OutOfMemory), (4.0, MarkKind::Flush)]);
+        assert_eq!(marks, [(3.1, MarkKind::OutOfMemory), (4.1, MarkKind::Flush)]);
     }
 }

@@ -1,5 +1,6 @@
 //! `cupool snapshot`
 
+mod consistent;
 mod torch;
 
 use std::fs::{self, File};
@@ -22,7 +23,7 @@ use super::{FAILURE, NOTHING, complain, processes};
 #[derive(Args)]
 #[command(after_long_help = HELP)]
 pub struct Arguments {
-    /// The process, or a snapshot that the option `oom_snapshot` has written
+    /// The process, or a snapshot in either form, such as one that `oom_snapshot` has written
     #[arg(value_name = "PID|FILE")]
     source: String,
     /// Where it goes: cupool's own form if the name ends in .json, else a pickle
@@ -35,7 +36,7 @@ The last allocations and frees are in it if the process runs with `history:N`. W
   python -m torch.cuda._memory_viz trace_plot FILE    blocks over time, as a page
   python -m torch.cuda._memory_viz segment_plot FILE  segments over time, as a page
   python -m torch.cuda._memory_viz stats FILE         how segments are filled
-  cupool plot FILE.json                               all of it, offline
+  cupool plot FILE                                    all of it, offline
 Streams and stack frames are not told: cudaMalloc has no stream, and cupool looks at no stack. Nor is
 the device's free memory at a failure, which stands as 0.
 
@@ -81,13 +82,21 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Reads a snapshot in cupool's own form.
+/// How a pickle begins.
+pub const PICKLE: &[u8] = b"\x80";
+
+/// Reads a snapshot in cupool's own form, or as a pickle, also one that PyTorch has written.
 ///
 /// # Errors
 /// One line with what to do.
 pub fn read(path: &Path) -> Result<Snapshot, String> {
     let shown = path.display();
     let text = fs::read(path).map_err(|error| format!("{shown}: {error}; name a PID or a file"))?;
+    if text.starts_with(PICKLE) {
+        return torch::read(&text).map_err(|error| {
+            format!("{shown}: no memory snapshot ({error}); take one with `cupool snapshot PID`")
+        });
+    }
     let snapshot: Snapshot = serde_json::from_slice(&text).map_err(|error| {
         format!(
             "{shown}: no memory snapshot of cupool ({error}); take one with `cupool snapshot PID`"

@@ -71,7 +71,7 @@ fn what_was_freed_during_a_capture_waits() {
 #[test]
 fn the_last_events_are_remembered_if_asked_for() {
     assert!(pools("").history().is_none());
-    let pools = pools("order:fence,history:4");
+    let pools = pools("order:fence,history:5");
     let first = pools.allocate(700).unwrap();
     let second = pools.allocate(3 * MIB).unwrap();
     pools.free(first).unwrap();
@@ -85,14 +85,52 @@ fn the_last_events_are_remembered_if_asked_for() {
         told,
         [
             (Action::Free, 0, first.0, 700),
-            (Action::Flush, EVERY_DEVICE, 0, events[1].bytes),
+            (Action::SegmentFree, 0, first.0, 1024),
+            (Action::Flush, EVERY_DEVICE, 0, 1024),
             (Action::Flush, 0, 0, 0),
             (Action::OutOfMemory, 0, 0, 1023 * MIB),
         ]
     );
-    assert_eq!(history.forgotten(), 2);
+    assert_eq!(history.forgotten(), 4);
     assert!(events.is_sorted_by_key(|event| event.micros));
     pools.free(second).unwrap();
+}
+
+/// Whatever is taken from the driver, moved and given back.
+#[test]
+fn segments_come_and_go_with_what_is_reserved() {
+    for backing in ["arena", "exact"] {
+        let driver = FakeDriver::new(1024 * MIB).with_vmm();
+        let conf = format!("order:fence,history:10000,max_idle:64M,backing:{backing}");
+        let pools = pools_on(driver, &conf);
+        let mut held = std::collections::VecDeque::new();
+        let mut most = 0;
+        for step in 0..400_u64 {
+            held.push_back(pools.allocate((step * step * 37 % 41 + 1) * 512 * 1024).unwrap());
+            if held.len() > 12 {
+                let at = (step * 7 % 12) as usize;
+                pools.free(held.swap_remove_back(at).unwrap()).unwrap();
+            }
+            if step % 97 == 96 {
+                pools.flush(FlushReason::EmptyCache);
+            }
+            most = most.max(pools.driver().reserved());
+            assert_eq!(by_events(&pools), pools.driver().reserved(), "{backing}, step {step}");
+        }
+        assert!(most > 100 * MIB, "{backing}: {most}");
+        pools.context_ended(Context(0x10));
+        assert_eq!(by_events(&pools), 0, "{backing}: what goes with its context");
+    }
+}
+
+/// What is reserved by the events that are remembered.
+fn by_events(pools: &Pools<FakeDriver>) -> u64 {
+    let events = pools.history().expect("on").events();
+    events.iter().fold(0, |reserved, event| match event.action {
+        Action::SegmentAllocate | Action::SegmentMap => reserved + event.bytes,
+        Action::SegmentFree | Action::SegmentUnmap => reserved - event.bytes,
+        _ => reserved,
+    })
 }
 
 #[test]
