@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
 use cupool::config::Options;
+use cupool::live::{Asked, Flush, Urgency};
 use cupool::pools::Pools;
 use cupool::stats::FlushReason;
 
@@ -17,6 +18,9 @@ use crate::driver::RealDriver;
 use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::{dump, frameworks, futex, notice, signal, state};
+
+/// How long a flush for another process waits for the frameworks: that one waits for 200 ms in all.
+const NEIGHBOURS_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often the trace is written, where there is one: a killed program loses as much.
 const TRACE_PERIOD: Duration = Duration::from_secs(1);
@@ -183,8 +187,8 @@ impl Worker {
         }
         if let Some(asked) = self.live.asked() {
             guarded(|| {
-                self.empty_above();
-                self.live.serve(pools, asked);
+                let earlier = self.empty_above_for(asked);
+                self.live.serve(pools, asked, earlier);
                 self.report("request");
                 write_trace(pools);
             });
@@ -212,11 +216,30 @@ impl Worker {
         self.metrics.write(self.pools);
     }
 
-    /// What is cached above the pool lands in the pool.
+    /// What is cached above the pool lands in the pool, unless that comes too soon.
     fn empty_above(&self) {
         if self.framework_caches && !self.pools.is_too_soon() {
-            frameworks::empty(self.pools);
+            frameworks::empty(self.pools, frameworks::PATIENCE);
         }
+    }
+
+    /// The same for a request, which may be one that is never denied. A process that has no memory is
+    /// not kept waiting for an interpreter's lock: it gets what is idle here before, by a flush of its
+    /// own.
+    fn empty_above_for(&self, asked: Asked) -> Option<Flush> {
+        match asked.urgency {
+            Urgency::Asked => self.empty_above(),
+            Urgency::Forced if self.framework_caches => {
+                frameworks::empty(self.pools, frameworks::PATIENCE);
+            }
+            Urgency::Neighbour if self.framework_caches && frameworks::can_empty(self.pools) => {
+                let earlier = live::flush(self.pools, asked);
+                frameworks::empty(self.pools, NEIGHBOURS_PATIENCE);
+                return Some(earlier);
+            }
+            Urgency::Forced | Urgency::Neighbour => {}
+        }
+        None
     }
 }
 

@@ -88,6 +88,7 @@ impl Neighbours for Neighbourhood {
                 false
             });
             if waiting.is_empty() || Instant::now() >= deadline {
+                sum.silent = waiting.len().try_into().unwrap_or(u32::MAX);
                 return sum;
             }
             thread::sleep(PERIOD);

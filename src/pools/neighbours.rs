@@ -26,6 +26,8 @@ pub struct Answer {
     pub released: u64,
     /// As soon as the device is done with it.
     pub pending: u64,
+    /// Processes that have not answered in time. They may have given something back all the same.
+    pub silent: u32,
 }
 
 /// How it stands with the neighbours while one allocation is tried again and again.
@@ -76,7 +78,7 @@ impl<D: Driver> Pools<D> {
                     counter.fetch_add(answer.released, Ordering::Relaxed);
                 }
                 asking.asked = Some((answer, deadline));
-                answer.released > 0 || answer.pending > 0
+                answer.released > 0 || answer.pending > 0 || answer.silent > 0
             }
             Some((answer, deadline)) => {
                 let waits = answer.pending > 0 && Instant::now() < deadline;
@@ -137,17 +139,37 @@ mod tests {
         for conf in ["backing:arena", "backing:exact"] {
             let (asked, _) = in_vain(conf, Answer::default());
             assert_eq!(asked, 1, "{conf}");
-            let (asked, _) = in_vain(conf, Answer { released: 1, pending: 0 });
+            let (asked, _) = in_vain(conf, Answer { released: 1, ..Answer::default() });
             assert_eq!(asked, 1, "{conf}");
-            let (asked, took) = in_vain(conf, Answer { released: 0, pending: 1 });
+            let (asked, took) = in_vain(conf, Answer { pending: 1, ..Answer::default() });
             assert_eq!(asked, 1, "{conf}");
             assert!(took >= PATIENCE && took < 10 * PATIENCE, "{conf}: {took:?}");
         }
     }
 
+    /// How often the driver is asked for memory in vain.
+    fn tries(answer: Answer) -> usize {
+        let (options, _) = Options::parse("backing:exact", false);
+        let neighbour = Always(answer, Arc::default());
+        let pools =
+            Pools::new(FakeDriver::new(64 * MIB), &options).beside(|| Some(Box::new(neighbour)));
+        assert_eq!(pools.allocate(65 * MIB), Err(DriverError::OUT_OF_MEMORY));
+        let before = pools.driver().count("allocate");
+        let _held = pools.allocate(48 * MIB).unwrap();
+        assert_eq!(pools.allocate(32 * MIB), Err(DriverError::OUT_OF_MEMORY));
+        pools.driver().count("allocate") - before
+    }
+
+    #[test]
+    fn what_one_gives_back_that_does_not_answer_in_time_is_looked_for() {
+        let silent = Answer { silent: 1, ..Answer::default() };
+        assert_eq!(tries(silent), tries(Answer::default()) + 1);
+    }
+
     #[test]
     fn neighbours_are_left_alone_if_so_told() {
-        let (asked, _) = in_vain("ask_neighbours:off", Answer { released: 1, pending: 1 });
+        let (asked, _) =
+            in_vain("ask_neighbours:off", Answer { released: 1, pending: 1, silent: 1 });
         assert_eq!(asked, 0);
     }
 }

@@ -3,6 +3,8 @@
 use cupool_tests::{Output, Running, Stats, Victim};
 use libc::SIGUSR1;
 
+use crate::command::Place;
+
 /// Bytes in the three caches of the victim.
 const CACHED: u64 = 3 * 4 * (64 << 20);
 
@@ -88,6 +90,25 @@ fn it_can_be_turned_off() {
     running.wait_for_stats(left("signal", CACHED));
     told(running).printed(&format!("ready\n{}", LEFT.repeat(3)));
 }
+
+/// `flush_interval` holds for the caches above, too, but not for who insists.
+#[test]
+fn what_comes_too_soon_can_be_forced() {
+    let place = Place::new();
+    let mut running = place.started(place.victim("framework_caches.py").arg("refills"), INTERVAL);
+    let pid = running.pid().to_string();
+    place.run(&["flush", &pid]).succeeded();
+    running.say("x").wait_for("again");
+    let too_soon = place.run(&["flush", &pid]);
+    let why = "(skipped: sooner than flush_interval after the last flush); --force does it";
+    assert!(too_soon.succeeded().stdout.contains(why), "{too_soon:?}");
+    let forced = place.run(&["flush", "--force", &pid]);
+    assert!(forced.succeeded().stdout.contains("gave back 768 MiB of 768 MiB idle"), "{forced:?}");
+    let emptied = "0 blocks left, emptied 2 times \n";
+    told(running).printed(&format!("ready\nagain\n{}", emptied.repeat(3)));
+}
+
+const INTERVAL: &str = "order:auto,decay:off,max_idle:none,flush_interval:1h";
 
 #[test]
 fn the_interpreter_goes_when_they_are_through() {

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use cupool_tests::{Running, Victim};
 use tempfile::TempDir;
 
+use crate::command::wait_for_page;
+
 /// A device of 1 GiB that two processes share, and the directory in which they find each other.
 struct Shared(TempDir);
 
@@ -15,8 +17,12 @@ impl Shared {
     }
 
     fn start(&self, options: &str) -> Running {
+        self.start_victim(Victim::new("policy_steps"), options)
+    }
+
+    fn start_victim(&self, victim: Victim, options: &str) -> Running {
         let at = |name: &str| Path::new(self.0.path()).join(name);
-        let victim = Victim::new("policy_steps")
+        let victim = victim
             .env("SIMCUDA_MEMORY", (1 << 30).to_string())
             .env("SIMCUDA_SHARED", at("device"))
             .env("XDG_RUNTIME_DIR", self.0.path())
@@ -24,6 +30,7 @@ impl Shared {
             .env("CUPOOL_PAGES", at("cupool"));
         let mut running = victim.start_pooled(options);
         running.wait_for("ready");
+        wait_for_page(&at("cupool"), &running);
         running
     }
 }
@@ -52,6 +59,44 @@ fn a_neighbour_gives_back_what_it_holds_idle() {
         idle.say("alloc 700").wait_for("alloc 700: 0");
         idle.finish().succeeded();
     }
+}
+
+/// What PyTorch and CuPy keep is idle, too: 768 MiB of the device's 1024.
+#[test]
+fn the_caches_of_frameworks_make_room() {
+    let shared = Shared::new();
+    // That one comes too soon, or is for too little, is said to who asks, and not to a neighbour.
+    let options = format!("{KEEPS},flush_interval:1h,flush_threshold:64M");
+    let mut python = shared.start_victim(framework_caches("refills"), &options);
+    python.signal(libc::SIGUSR1);
+    python.wait_for_stats(|stats| stats.at("/devices/0/reserved_bytes/current") == 0);
+    python.say("x").wait_for("again");
+    let mut needy = shared.start(&format!("{KEEPS},ask_neighbours:on"));
+    needy.say("alloc 700").wait_for("alloc 700: 0");
+    let stats = python.wait_for_stats(|stats| stats.at("/reason") == "request");
+    let released = |cause: &str| stats.number(&format!("/devices/0/released_bytes/{cause}"));
+    assert_eq!((released("asked"), released("neighbour")), (768 << 20, 768 << 20));
+    let emptied = "0 blocks left, emptied 2 times \n";
+    python.say("x");
+    python.finish().printed(&format!("ready\nagain\n{}", emptied.repeat(3)));
+    let output = needy.finish();
+    let gave = output.succeeded().stats().number("/devices/0/neighbours_released_bytes");
+    assert_eq!(gave, 768 << 20);
+}
+
+/// 768 MiB in caches, 128 MiB idle, 128 MiB free, and nobody gives Python's lock away for a second.
+#[test]
+fn an_interpreter_that_keeps_its_lock_keeps_its_caches_and_no_more() {
+    let shared = Shared::new();
+    let mut needy = shared.start(&format!("{KEEPS},ask_neighbours:on"));
+    let python = shared.start_victim(framework_caches("idle_and_locked"), KEEPS);
+    needy.say("alloc 200").wait_for("alloc 200: 0");
+    needy.finish().succeeded();
+    python.finish().succeeded();
+}
+
+fn framework_caches(mode: &str) -> Victim {
+    Victim::new("framework_caches.py").arg(mode)
 }
 
 #[test]

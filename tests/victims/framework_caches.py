@@ -31,8 +31,11 @@ class Cache:
     """What a framework keeps. `emptied_by` are the threads that emptied it."""
 
     def __init__(self):
-        self.blocks = [allocate() for _ in range(BLOCKS)]
+        self.fill()
         self.emptied_by = []
+
+    def fill(self):
+        self.blocks = [allocate() for _ in range(BLOCKS)]
 
     def free(self):
         self.emptied_by.append(threading.get_ident())
@@ -101,11 +104,14 @@ def main(mode):
     if mode == "capture":
         ok(cuda.cuStreamCreate(ctypes.byref(stream), 1))
         ok(cuda.cuStreamBeginCapture_v2(stream, 1))
+    if mode == "idle_and_locked":
+        for block in [allocate(), allocate()]:
+            ok(cuda.cuMemFree_v2(block))
     print("ready", flush=True)
     if mode == "busy":
         # Python code without end.
         wait_for(lambda: all(cache.emptied_by for cache in caches))
-    elif mode == "locked":
+    elif mode.endswith("locked"):
         # A second or two without a moment at which Python would hand its lock on.
         sum(range(50_000_000))
         wait_for(lambda: all(cache.emptied_by for cache in caches))
@@ -114,6 +120,11 @@ def main(mode):
         # In the middle of it.
         return
     else:
+        sys.stdin.readline()
+    if mode == "refills":
+        for cache in caches:
+            cache.fill()
+        print("again", flush=True)
         sys.stdin.readline()
     if mode == "capture":
         graph = ctypes.c_void_p()

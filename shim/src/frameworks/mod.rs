@@ -30,7 +30,7 @@ use crate::worker::with_signals_blocked;
 use crate::{futex, signal, state};
 
 /// How long a flush waits for the frameworks. Python hands its lock on every 5 ms where it can.
-const PATIENCE: Duration = Duration::from_millis(200);
+pub const PATIENCE: Duration = Duration::from_millis(200);
 /// How long the interpreter's end waits for what is under way, which may wait for the device.
 const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,11 +57,15 @@ const SOURCE: &CStr =
     };
 const REGISTER: &CStr = c"import atexit\natexit.register(guard)";
 
-/// Has the frameworks' caches emptied, and returns once that is done, or when it takes too long. To be
-/// called by the worker alone.
-pub fn empty(pools: &Pools<RealDriver>) {
-    let wanted = Python::find().is_some_and(|python| python.is_up()) && may_begin(pools);
-    if !wanted {
+/// Whether there is an interpreter that [`empty`] could ask.
+pub fn can_empty(pools: &Pools<RealDriver>) -> bool {
+    Python::find().is_some_and(|python| python.is_up()) && may_begin(pools)
+}
+
+/// Has the frameworks' caches emptied, and returns once that is done, or after `patience`. To be called
+/// by the worker alone.
+pub fn empty(pools: &Pools<RealDriver>, patience: Duration) {
+    if !can_empty(pools) {
         return;
     }
     if STATE.swap(BUSY, Ordering::SeqCst) == BUSY {
@@ -73,7 +77,7 @@ pub fn empty(pools: &Pools<RealDriver>) {
     LATE.store(false, Ordering::SeqCst);
     if !start() {
         STATE.store(IDLE, Ordering::SeqCst);
-    } else if !futex::wait_until_not(&STATE, BUSY, PATIENCE) {
+    } else if !futex::wait_until_not(&STATE, BUSY, patience) {
         LATE.store(true, Ordering::SeqCst);
     }
 }
