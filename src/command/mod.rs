@@ -20,6 +20,7 @@ mod snapshot;
 mod stats;
 mod top;
 mod units;
+mod usage;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -59,7 +60,14 @@ enum Command {
 
 /// Does what the command line asks for.
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
+    match Arguments::try_parse() {
+        Ok(arguments) => obey(arguments.command),
+        Err(error) => usage::tell(&error),
+    }
+}
+
+fn obey(command: Command) -> ExitCode {
+    match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Top(arguments) => top::run(&arguments),
         Command::Stats(arguments) => stats::run(&arguments),

@@ -34,12 +34,7 @@ pub struct Start {
     #[arg(long, value_name = "PATH")]
     pub lib: Option<PathBuf>,
     /// The program and its arguments
-    #[arg(
-        required = true,
-        trailing_var_arg = true,
-        allow_hyphen_values = true,
-        value_name = "CMD"
-    )]
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub program: Vec<OsString>,
 }
 

@@ -65,7 +65,7 @@ fn prepare(arguments: &Arguments) -> Result<(PathBuf, String), String> {
     };
     let (_, warnings) = Options::parse(&conf, false);
     if let Some(warning) = warnings.first() {
-        return Err(warning.to_string());
+        return Err(warning.refusal());
     }
     make_room(&arguments.output, arguments.force)?;
     Ok((library, conf))
@@ -95,6 +95,17 @@ fn pattern(output: &Path) -> Result<String, String> {
 /// The library only writes a file that does not exist. Tells so now, while the user looks.
 fn make_room(output: &Path, force: bool) -> Result<(), String> {
     let written = output.to_string_lossy();
+    let directory = match written.ends_with('/') {
+        true => Some(output),
+        false => output.parent().filter(|parent| !parent.as_os_str().is_empty()),
+    };
+    if let Some(directory) = directory
+        && !directory.to_string_lossy().contains('%')
+        && !directory.is_dir()
+    {
+        let shown = directory.display();
+        return Err(format!("{shown}: no such directory; make it, or choose another"));
+    }
     let Ok(present) = fs::symlink_metadata(output) else { return Ok(()) };
     if written.contains('%') || written.ends_with('/') {
         return Ok(());

@@ -119,7 +119,7 @@ fn options(arguments: &Arguments) -> Result<Options, String> {
     let (options, warnings) = Options::parse(&text, false);
     match warnings.first() {
         None => Ok(options),
-        Some(warning) => Err(warning.to_string()),
+        Some(warning) => Err(warning.refusal()),
     }
 }
 

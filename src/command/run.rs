@@ -27,6 +27,14 @@ pub struct Arguments {
     start: preload::Start,
 }
 
+#[cfg(test)]
+impl Arguments {
+    /// The program and its arguments.
+    pub fn program(&self) -> &[OsString] {
+        &self.start.program
+    }
+}
+
 const HELP: &str = "\
 What is in LD_PRELOAD stays there, behind libcupool.so. What the program starts runs under cupool
 too. PLATFORM.md lists the options.
@@ -62,7 +70,7 @@ fn prepare(arguments: &Arguments, was_free: bool) -> Result<(PathBuf, Variables)
     let library = preload::library(arguments.start.lib.as_deref())?;
     let (_, warnings) = Options::parse(&arguments.conf, false);
     if let Some(warning) = warnings.first() {
-        return Err(warning.to_string());
+        return Err(warning.refusal());
     }
     let mut variables = Variables::new();
     if let Some(level) = &arguments.log {

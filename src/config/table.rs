@@ -10,7 +10,7 @@ use super::choice::{
 };
 use super::formats::{HistoryLength, MetricsDirectory, SnapshotFile};
 use super::programs::Programs;
-use super::value::{Limit, Span, Value};
+use super::value::{self, Limit, Span, Value};
 use super::warning::Fault;
 
 /// From `name: type = "default"` and its documentation make the field, its parser, its default and
@@ -58,7 +58,7 @@ macro_rules! options {
             ) -> Result<(), Fault> {
                 match key {
                     $(stringify!($name) => {
-                        self.$name = Value::parse(text, testing)
+                        self.$name = value::parse(text, testing)
                             .map_err(|cause| Fault::Value { cause, form: <$type>::FORM })?;
                     })+
                     _ => return Err(Fault::Key { known: Self::NAMES }),

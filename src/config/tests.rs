@@ -220,6 +220,29 @@ fn durations() {
 }
 
 #[test]
+fn none_and_off_are_the_same_wherever_either_is_meant() {
+    // Not for `only` and `except`: a program may be called so.
+    for key in [
+        "max_idle",
+        "decay",
+        "min_free",
+        "flush_threshold",
+        "flush_interval",
+        "fill",
+        "signal",
+        "stats",
+        "interval",
+        "trace",
+        "metrics",
+        "history",
+        "oom_snapshot",
+        "log",
+    ] {
+        assert_eq!(good(&format!("{key}:off")), good(&format!("{key}:none")), "{key}");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_left_out() {
     for text in [
         "order:",

@@ -17,6 +17,17 @@ pub(super) trait Value: Sized {
     fn show(&self) -> String;
 }
 
+/// Reads a value. `none` and `off` are the same wherever either is one: nobody should have to look up
+/// which option says it by which word.
+pub(super) fn parse<T: Value>(text: &str, testing: bool) -> Result<T, &'static str> {
+    let same = match text {
+        _ if text.eq_ignore_ascii_case("none") => "off",
+        _ if text.eq_ignore_ascii_case("off") => "none",
+        _ => return T::parse(text, testing),
+    };
+    T::parse(text, testing).or_else(|why| T::parse(same, testing).map_err(|_| why))
+}
+
 impl Value for bool {
     const FORM: &'static str = "true|false (1|0, yes|no, on|off)";
 

@@ -41,18 +41,32 @@ impl Warning {
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, "CUPOOL_CONF:", " ignored")
+    }
+}
+
+impl Warning {
+    /// The same of an entry that came by `--conf`, for which a command refuses to go on.
+    pub fn refusal(&self) -> String {
+        let mut line = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.tell(&mut line, "--conf", "");
+        line
+    }
+
+    fn tell(&self, f: &mut impl fmt::Write, whence: &str, ignored: &str) -> fmt::Result {
         let Self { key, value, fault } = self;
         match fault {
             Fault::Key { known } => {
-                write!(f, "CUPOOL_CONF: {key}:{value} ignored: no such option; there are ")?;
+                write!(f, "{whence} {key}:{value}{ignored}: no such option; there are ")?;
                 for (index, name) in known.iter().enumerate() {
                     write!(f, "{}{name}", if index == 0 { "" } else { ", " })?;
                 }
                 Ok(())
             }
-            Fault::NoValue => write!(f, "CUPOOL_CONF: {key} ignored: no value; write key:value"),
+            Fault::NoValue => write!(f, "{whence} {key}{ignored}: no value; write key:value"),
             Fault::Value { cause, form } => {
-                write!(f, "CUPOOL_CONF: {key}:{value} ignored: {cause}; use {form}")
+                write!(f, "{whence} {key}:{value}{ignored}: {cause}; use {form}")
             }
         }
     }

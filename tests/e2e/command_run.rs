@@ -42,8 +42,25 @@ fn what_cannot_be_started_is_told_as_a_wrapper_does() {
     fails(&place.run(&["run", "--", "/no/such/program"]), 127, "No such file");
     fails(&place.run(&["run", "--", "/etc/passwd"]), 126, "Permission denied");
     fails(&place.run(&["run", "--lib", "/no/such.so", "--", "true"]), 125, "--lib");
-    fails(&place.run(&["run", "--conf", "order:loud", "--", "true"]), 125, "order:loud");
+    fails(&place.run(&["run", "--conf", "order:loud", "--", "true"]), 125, "--conf order:loud: ");
+    fails(&place.run(&["run", "--"]), 125, "`cupool run --help` tells");
+    fails(&place.run(&["run", "--cnof", "x", "--", "true"]), 125, "'--cnof'");
+    let nowhere = place.run(&["record", "-o", "/no/such/x.gz", "--", "true"]);
+    fails(&nowhere, 125, "/no/such: no such directory; make it");
     fails(&place.run(&["run", "--log", "loud", "--", "true"]), 125, "--log loud");
+}
+
+#[test]
+fn what_cannot_be_understood_is_one_line() {
+    let place = Place::new();
+    for arguments in [&["flush"][..], &["flush", "x"], &["stats", "--watch=0"], &["nonsense"]] {
+        let output = place.run(arguments);
+        fails(&output, 2, "--help` tells what can be said");
+    }
+    let bare = place.run(&[]);
+    assert_eq!((bare.code, bare.stderr.contains("Examples:")), (Some(2), true), "{bare:?}");
+    let help = place.run(&["flush", "--help"]);
+    assert!(help.succeeded().stdout.contains("Examples:"), "{help:?}");
 }
 
 /// A signal that comes before the library is there: `raise.so` is loaded before it.
