@@ -42,6 +42,11 @@ put() {  # MODE FILE DIRECTORY
 put 755 lib/libcupool.so lib
 put 755 bin/cupool bin
 put 644 include/cupool.h include
+# Man pages and completions.
+for file in "$here"/share/*/*/*; do
+    file=${file#"$here"/}
+    put 644 "$file" "${file%/*}"
+done
 for file in README.md PLATFORM.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT; do
     put 644 "$file" share/doc/cupool
 done

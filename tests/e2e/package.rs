@@ -15,6 +15,7 @@ fn release(directory: &Path) -> PathBuf {
         directory: directory.to_owned(),
         library: LIBCUPOOL.into(),
         command: COMMAND.into(),
+        run: EMULATOR.split_whitespace().chain([COMMAND]).map(PathBuf::from).collect(),
     };
     let arch = if EMULATOR.is_empty() { Arch::host() } else { Arch::Aarch64 };
     let package = pack::package(&built, arch, directory).expect("a package");
@@ -53,8 +54,25 @@ fn an_archive_has_all_that_it_takes() {
             "include/cupool.h",
             "install.sh",
             "lib/libcupool.so",
+            "share/bash-completion/completions/cupool",
+            "share/fish/vendor_completions.d/cupool.fish",
+            "share/man/man1/cupool-check.1",
+            "share/man/man1/cupool-flush.1",
+            "share/man/man1/cupool-plot.1",
+            "share/man/man1/cupool-record.1",
+            "share/man/man1/cupool-replay.1",
+            "share/man/man1/cupool-run.1",
+            "share/man/man1/cupool-snapshot.1",
+            "share/man/man1/cupool-stats.1",
+            "share/man/man1/cupool-top.1",
+            "share/man/man1/cupool.1",
+            "share/zsh/site-functions/_cupool",
         ]
     );
+    let page = fs::read_to_string(release.join("share/man/man1/cupool-flush.1")).expect("a page");
+    assert!(page.contains(".TH cupool-flush 1") && page.contains("flush_threshold"), "{page}");
+    let bash = fs::read_to_string(release.join("share/bash-completion/completions/cupool"));
+    assert!(bash.expect("completions").contains("complete -F _cupool"));
     let mode = |file: &str| fs::metadata(release.join(file)).expect("a file").mode() & 0o777;
     for program in ["bin/cupool", "install.sh", "lib/libcupool.so"] {
         assert_eq!(mode(program), 0o755, "{program}");
@@ -115,6 +133,8 @@ fn an_upgrade_leaves_running_programs_alone() {
     install::run(&release, &prefix).expect("it is installed");
     let library = prefix.join("lib/libcupool.so");
     let before = fs::metadata(&library).expect("the library");
+    let shared = |name: &str| prefix.join("share").join(name).is_file();
+    assert!(shared("man/man1/cupool-top.1") && shared("zsh/site-functions/_cupool"));
 
     let mut running = start(&library);
     running.wait_for("ready");

@@ -16,6 +16,9 @@ pub struct Built {
     pub library: PathBuf,
     /// `cupool`
     pub command: PathBuf,
+    /// Runs the command on this machine: its path, perhaps behind an emulator's, or that of one of the
+    /// same source.
+    pub run: Vec<PathBuf>,
 }
 
 impl Built {
@@ -25,6 +28,7 @@ impl Built {
             directory: directory.to_owned(),
             library: directory.join("libcupool.so"),
             command: directory.join("cupool"),
+            run: vec![directory.join("cupool")],
         }
     }
 }
@@ -37,7 +41,11 @@ pub fn for_old_glibc(arch: Arch) -> Result<Built> {
     let target = arch.target();
     let (major, minor) = GLIBC;
     cargo("zigbuild", &["--target", &format!("{target}.{major}.{minor}")])?;
-    let built = Built::in_directory(&target_directory().join(target).join("release"));
+    let mut built = Built::in_directory(&target_directory().join(target).join("release"));
+    if arch != Arch::host() {
+        cargo_build("build", &["-p", "cupool", "--bin", "cupool"], &[])?;
+        built.run = vec![target_directory().join("release/cupool")];
+    }
     symbols::runs_everywhere(&built.library)?;
     symbols::runs_everywhere(&built.command)?;
     Ok(built)
@@ -65,12 +73,12 @@ fn target_directory() -> PathBuf {
 /// Builds the two one after the other: built together, the library would get what only the command
 /// needs.
 fn cargo(subcommand: &str, arguments: &[&str]) -> Result<()> {
-    let cargo = env::var_os("CARGO").unwrap_or("cargo".into());
-    for what in [&["-p", "cupool-shim"][..], &["-p", "cupool", "--bin", "cupool"][..]] {
-        let mut command = Command::new(&cargo);
-        command.current_dir(root()).arg(subcommand).arg("--release").args(what).args(arguments);
-        run(&mut command, "install it")
-            .map_err(|error| format!("{error}\nbuilding {}", what.join(" ")))?;
-    }
-    Ok(())
+    cargo_build(subcommand, &["-p", "cupool-shim"], arguments)?;
+    cargo_build(subcommand, &["-p", "cupool", "--bin", "cupool"], arguments)
+}
+
+fn cargo_build(subcommand: &str, what: &[&str], arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or("cargo".into()));
+    command.current_dir(root()).arg(subcommand).arg("--release").args(what).args(arguments);
+    run(&mut command, "install it").map_err(|error| format!("{error}\nbuilding {}", what.join(" ")))
 }

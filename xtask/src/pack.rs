@@ -53,7 +53,36 @@ pub fn package(built: &Built, arch: Arch, out: &Path) -> Result<Package> {
         let mode = if to.ends_with(".sh") { 0o755 } else { 0o644 };
         copy(&root().join(from), &directory.join(to), mode)?;
     }
+    generate(&built.run, &directory)?;
     Ok(Package { directory, archive: archive(out, &name)?, debug_archive: archive(out, &debug)? })
+}
+
+/// Where shells look for completions, and what each calls its own.
+const COMPLETIONS: &[(&str, &str)] = &[
+    ("bash", "share/bash-completion/completions/cupool"),
+    ("zsh", "share/zsh/site-functions/_cupool"),
+    ("fish", "share/fish/vendor_completions.d/cupool.fish"),
+];
+
+/// Has the command write its man pages and completions.
+fn generate(command: &[PathBuf], directory: &Path) -> Result<()> {
+    let (program, arguments) = command.split_first().ok_or("no command to run")?;
+    let generate = || {
+        let mut command = Command::new(program);
+        command.args(arguments).arg("generate");
+        command
+    };
+    let missing = "build the command";
+    run(generate().arg("--man").arg(directory.join("share/man/man1")), missing)?;
+    for (shell, path) in COMPLETIONS {
+        let path = directory.join(path);
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(|error| at(directory, &error))?;
+        }
+        let file = fs::File::create(&path).map_err(|error| at(&path, &error))?;
+        run(generate().args(["--completions", shell]).stdout(file), missing)?;
+    }
+    Ok(())
 }
 
 /// Moves the debug information of `library` to a file of its own, by whose name debuggers find it.
