@@ -2,7 +2,7 @@
 
 use super::text;
 use crate::report::ProcessFacts;
-use crate::stats::{Counters, FlushReason, FlushRecord, Gauge, PoolSnapshot, Snapshot};
+use crate::stats::{Counters, FlushReason, FlushRecord, Gauge, PoolSnapshot, Released, Snapshot};
 
 fn snapshot() -> Snapshot {
     let gauge = |current| Gauge { current, peak: current + 1, allocated: current + 2, freed: 2 };
@@ -10,6 +10,7 @@ fn snapshot() -> Snapshot {
         allocated_bytes: gauge(100),
         reserved_bytes: gauge(300),
         hits: 7,
+        released: Released { decay: 11, max_idle: 12, ..Released::default() },
         ..Counters::default()
     };
     let flush = FlushRecord {
@@ -66,6 +67,8 @@ fn figures_and_labels_are_those_of_the_process() {
         format!("cupool_reserved_peak_bytes{device} 301"),
         format!("cupool_idle_bytes{device} 200"),
         format!("cupool_hits_total{device} 7"),
+        format!("cupool_released_bytes_total{},cause=\"decay\"}} 11", device.trim_end_matches('}')),
+        format!("cupool_released_bytes_total{},cause=\"asked\"}} 0", device.trim_end_matches('}')),
         format!("cupool_flushes_total{process} 41"),
         format!("cupool_last_flush_released_bytes{process} 8"),
         format!("cupool_process_start_time_seconds{process} 17.25"),

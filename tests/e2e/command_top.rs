@@ -114,24 +114,44 @@ fn the_keys_do_what_they_say() {
 fn a_narrow_terminal_loses_columns_and_no_digits() {
     let place = Place::new();
     let running = place.steered("order:fence");
-    let Some(terminal) = Terminal::start(&place, "NO_COLOR=1") else { return };
+    let Some(terminal) = Terminal::start(&place, "") else { return };
     terminal.shows("128 MiB idle");
-    let coloured = terminal.tmux(&["capture-pane", "-p", "-e"]);
-    let colours = (30..38).map(|colour| format!("[{colour}m")).chain(["38;5".to_owned()]);
-    for colour in colours {
-        assert!(!coloured.contains(&colour), "{coloured:?}");
+    for width in ["50", "40"] {
+        terminal.tmux(&["resize-window", "-x", width, "-y", "8"]);
+        // Of the columns that are left, no number is cut.
+        let whole = [format!(" {} ", running.pid()), " 192M ".to_owned(), " 128M ".to_owned()];
+        terminal.screen("fewer columns", |screen| {
+            let head = screen.lines().nth(1).unwrap_or_default();
+            head.contains("IDLE")
+                && !head.contains("FENCE/S")
+                && head.chars().count() <= width.parse().unwrap_or(0)
+                && whole.iter().all(|n| screen.contains(n))
+        });
     }
-    terminal.tmux(&["resize-window", "-x", "50", "-y", "8"]);
-    // Of the columns that are left, no number is cut.
-    let whole = [format!(" {} ", running.pid()), " 192M ".to_owned(), " 128M ".to_owned()];
-    terminal.screen("fewer columns", |screen| {
-        let head = screen.lines().nth(1).unwrap_or_default();
-        head.contains("IDLE")
-            && !head.contains("FENCE/S")
-            && whole.iter().all(|n| screen.contains(n))
-    });
     terminal.press("C-c");
     terminal.shows("status 0");
+}
+
+#[test]
+fn no_color_means_no_colour() {
+    let place = Place::new();
+    let _running = place.steered("order:fence");
+    // An empty one is none.
+    for (variables, wanted) in [("", true), ("NO_COLOR=", true), ("NO_COLOR=1", false)] {
+        let Some(terminal) = Terminal::start(&place, variables) else { return };
+        terminal.shows("128 MiB idle");
+        terminal.shows("reserved by");
+        let screen = terminal.tmux(&["capture-pane", "-p", "-e"]);
+        assert_eq!(has_colour(&screen), wanted, "{variables}: {screen:?}");
+        assert!(screen.contains("\u{1b}["), "bold is no colour: {screen:?}");
+    }
+}
+
+/// Whether any of the terminal's escapes is one for a colour other than the default.
+fn has_colour(screen: &str) -> bool {
+    let escapes = screen.split("\u{1b}[").skip(1).filter_map(|rest| rest.split_once('m'));
+    let mut numbers = escapes.flat_map(|(escape, _)| escape.split(';')).flat_map(str::parse::<u32>);
+    numbers.any(|number| matches!(number, 30..=38 | 40..=48 | 90..=107))
 }
 
 #[test]

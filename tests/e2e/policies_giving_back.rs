@@ -20,12 +20,29 @@ fn what_is_not_used_decays() {
             let reserved = stats.sum("/reserved_bytes/current");
             reserved - stats.sum("/allocated_bytes/current")
         };
-        running.wait_for_stats(|stats| stats.sum("/allocation/freed") == 2 && idle(stats) == 0);
+        let stats =
+            running.wait_for_stats(|stats| stats.sum("/allocation/freed") == 2 && idle(stats) == 0);
+        assert_eq!(stats.sum("/released_bytes/decay"), 96 * MIB, "{backing}");
         let took = freed.elapsed();
         assert!(took >= Duration::from_millis(350), "{backing}: gone after {took:?}");
         // And it works on.
         running.say("alloc 64").wait_for("alloc 64: 0");
         running.finish().succeeded();
+    }
+}
+
+#[test]
+fn what_exceeds_max_idle_goes_at_once() {
+    for backing in ["arena", "exact"] {
+        let mut running = Victim::new("policy_steps")
+            .start_pooled(&format!("decay:off,max_idle:32M,order:strict,backing:{backing}"));
+        running.wait_for("ready").say("alloc 64").wait_for("alloc 64: 0");
+        running.say("free").wait_for("free: 0").say("alloc 16").wait_for("alloc 16: 0");
+        running.say("free").wait_for("free: 0");
+        let output = running.finish();
+        let stats = output.succeeded().stats();
+        assert_eq!(stats.number("/devices/0/released_bytes/max_idle"), 64 * MIB, "{backing}");
+        assert_eq!(stats.number("/devices/0/idle_bytes"), 16 * MIB, "{backing}");
     }
 }
 
@@ -60,6 +77,7 @@ fn a_flush_that_is_not_worth_it_is_left_out() {
         for (flush, reason) in last.iter().zip(["empty_cache", "signal"]) {
             assert_eq!(flush["reason"], reason, "{flush:#}");
             assert_eq!(flush["kept"][0]["reason"], left_out, "{flush:#}");
+            assert_eq!(flush["skipped"], left_out, "{flush:#}");
         }
         running.finish().succeeded();
     }
@@ -87,8 +105,11 @@ fn some_of_the_device_is_kept_free() {
         native.say("alloc 250").wait_for("alloc 250: 0");
         native.finish().succeeded();
         let output = pooled.finish();
-        let flush = output.succeeded().stats().at("/flushes/0").clone();
+        let stats = output.succeeded().stats();
+        let flush = stats.at("/flushes/0").clone();
         assert_eq!(flush["reason"], "min_free", "{flush:#}");
+        let released = stats.number("/devices/0/released_bytes/min_free");
+        assert_eq!(flush["released_bytes"], released, "{flush:#}");
     }
 }
 
