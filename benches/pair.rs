@@ -33,6 +33,12 @@ fn by_order(bencher: Bencher, order: &str) {
     pair(bencher, &pools(order), MIB);
 }
 
+/// What it costs that the last events are remembered: two in each pair.
+#[divan::bench(sample_size = 1000, args = ["none", "100", "100000"])]
+fn by_history(bencher: Bencher, history: &str) {
+    pair(bencher, &pools(&format!("fence,history:{history}")), MIB);
+}
+
 #[divan::bench(sample_size = 1000, args = [256, 64 * KIB, MIB, 64 * MIB, 8 << 30])]
 fn by_size(bencher: Bencher, bytes: u64) {
     pair(bencher, &pools("fence"), bytes);
