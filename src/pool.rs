@@ -17,7 +17,7 @@ use crate::driver::{
 use crate::front::{Front, ShardId};
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
 use crate::policy::decay::Aging;
-use crate::stats::{Counters, Events, Kept, PoolSnapshot};
+use crate::stats::{Cause, Counters, Events, Kept, PoolSnapshot};
 use crate::sync::Padded;
 
 mod decay;
@@ -378,7 +378,8 @@ impl<D: Driver> Pool<D> {
     /// Gives back what is idle beyond the budget, as far as the device is done with it. Of the rest
     /// it can be known by then, when the next block is freed.
     pub fn trim_to_budget(&self, driver: &D, captures: &Captures, mode: Mode) {
-        self.trim(driver, self.budget);
+        let released = self.trim(driver, self.budget).released;
+        self.events.released.add(Cause::MaxIdle, released);
         self.order_idle(driver, captures, mode);
     }
 
