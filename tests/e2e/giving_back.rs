@@ -127,10 +127,8 @@ fn from_c() {
     }
 }
 
-/// Every function at every time.
-#[test]
-fn at_every_time_of_a_process() {
-    let told = "before: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
+/// What `api` prints.
+const TOLD: &str = "before: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
 every size
 initialised: given back none, active 0, pools 0, blocks 0 of 0, dump ENOTCONN, to the configured place ENOTCONN
 in use: given back some, active 1, pools 1, blocks 1 of 2, dump written, to the configured place written
@@ -147,20 +145,32 @@ every size
 after its end: given back none, active 1, pools 1, blocks 0 of 2, dump written, to the configured place written
 every size
 ";
-    for program in ["api", "api.py"] {
-        Victim::new(program).bare().printed("no cupool\n");
-        for backing in ["arena", "exact"] {
-            let pooled = Victim::new(program).pooled(&format!("order:auto,backing:{backing}"));
-            pooled.printed(told);
-            assert_eq!(pooled.stats().at("/reason"), "exit");
-            for name in ["before.json", "initialised.json", "child.json", "directory.json"] {
-                assert!(!pooled.files.iter().any(|file| file == name), "{:?}", pooled.files);
-            }
+
+#[track_caller]
+fn at_every_time(program: &str) {
+    Victim::new(program).bare().printed("no cupool\n");
+    for backing in ["arena", "exact"] {
+        let pooled = Victim::new(program).pooled(&format!("order:auto,backing:{backing}"));
+        pooled.printed(TOLD);
+        assert_eq!(pooled.stats().at("/reason"), "exit");
+        for name in ["before.json", "initialised.json", "child.json", "directory.json"] {
+            assert!(!pooled.files.iter().any(|file| file == name), "{:?}", pooled.files);
         }
     }
+}
+
+/// Every function at every time.
+#[test]
+fn at_every_time_of_a_process() {
+    at_every_time("api");
     let none = Victim::new("api").env("CUPOOL_DISABLE", "1").pooled("order:auto");
     let inactive = none.succeeded().stdout.lines().filter(|line| line.contains(", active 0, "));
     assert_eq!(inactive.count(), 5, "{}", none.report());
+}
+
+#[test]
+fn at_every_time_from_python() {
+    at_every_time("api.py");
 }
 
 #[test]

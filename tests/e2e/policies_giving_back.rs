@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use cupool_tests::Victim;
 
+use crate::command::wait_for_page;
+
 const MIB: u64 = 1 << 20;
 
 #[test]
@@ -122,6 +124,7 @@ fn a_flush_can_be_forced() {
         .start_pooled("flush_threshold:1G,flush_interval:1h,decay:off");
     running.wait_for("ready").say("alloc 64").wait_for("alloc 64: 0");
     running.say("free").wait_for("free: 0");
+    wait_for_page(&directory.path().join("cupool"), &running);
     let flush = |more: &[&str]| {
         let command = Victim::program(cupool_tests::COMMAND)
             .args(&["flush", "--json", &running.pid().to_string()])
