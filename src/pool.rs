@@ -415,6 +415,7 @@ impl<D: Driver> Pool<D> {
 
     fn describe(&self, mut counters: Counters, alive: bool) -> PoolSnapshot {
         self.front.count(&mut counters);
+        counters.returnable = self.returnable_at_most();
         self.events.enter(&mut counters);
         counters.fences = self.fences.count();
         PoolSnapshot {

@@ -219,7 +219,7 @@ fn walk_option(flush: &mut Option<Flush>, cursor: &mut impl Cursor) {
 
 /// Words of a device.
 const DEVICE: usize =
-    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 5 + 2 * (1 + NAME) + (1 + REASON) + 1 + 4 + 7 + 2 * 5;
+    2 + 2 * (1 + LABEL) + 5 * 4 + 1 + 5 + 2 * (1 + NAME) + (1 + REASON) + 2 + 4 + 7 + 2 * 5;
 
 fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     let mut ordinal = device.device.cast_unsigned();
@@ -236,6 +236,7 @@ fn walk_device(device: &mut Device, cursor: &mut impl Cursor) {
     walk_amounts(&mut device.reserved_bytes, cursor);
     walk_amounts(&mut device.requested_bytes, cursor);
     cursor.number(&mut device.idle_bytes);
+    cursor.number(&mut device.returnable_bytes);
     walk_amounts(&mut device.allocation, cursor);
     walk_amounts(&mut device.segment, cursor);
     cursor.number(&mut device.num_alloc_retries);

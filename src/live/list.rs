@@ -129,7 +129,6 @@ pub fn list(directories: &[PathBuf]) -> Listing {
                 // Its process has ended since.
                 Err(fault) if fault.is_missing() => {}
                 Err(_) if is_of_the_gone(&path) => listing.remains.push(path),
-                Err(fault) if fault.is_unwritten() => {}
                 Err(fault) => listing.faults.push(fault),
             }
         }

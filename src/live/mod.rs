@@ -15,7 +15,8 @@
 //! The file is made with mode 0600 at the first use of CUDA and deleted at exit. A process that is
 //! killed or ends by `_exit` leaves it behind with its last figures; the pid, the process's start in
 //! clock ticks, the boot and the pid namespace in it tell whether its process still exists, also
-//! once the pid is another's. [`Listed::remove`] clears it away; so does [`sweep`] a day later, when
+//! once the pid is another's; and the thread that keeps the page, whether it has become another program
+//! by `execve(2)`. [`Listed::remove`] clears it away; so does [`sweep`] a day later, when
 //! another process starts. What is no page that this cupool can read, but called like one of a process
 //! that is gone, is nobody's any more: a [`Listing`] has it apart from what is to be told.
 //!
@@ -24,8 +25,8 @@
 //!
 //! | part | written by | content |
 //! |---|---|---|
-//! | magic, version, size | the process, the magic last of all: until then the page is being made | what this is |
-//! | process | likewise | pid, start, boot, namespace, signal, version, executable |
+//! | magic, version, size | the process, before the file gets its name | what this is |
+//! | process | likewise | pid, start, boot, namespace, signal, version, executable, thread |
 //! | wake, requests, wanted, forced, neighbours, snapshots, watched | whoever asks | the futex on which the worker waits; flushes asked for; on which devices, and how urgently; memory snapshots asked for; until when somebody watches |
 //! | listening, snapshots done, published | the process | whether a worker waits; how many memory snapshots are written; how often figures were published |
 //! | figures, twice | the process | those of publication `n` are in the half `n % 2` |

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use rustix::io::Errno;
 
-use super::cursor::Pen;
+use super::cursor::{Pen, WORD};
 use super::figures::Figures;
-use super::map::{MAGIC, Map, SIZE, Shared, VERSION};
+use super::map::{MAGIC, Map, PROCESS, SIZE, Shared, VERSION};
 use super::process::Process;
 use super::{clock, list};
 use crate::files::{FileError, Target};
@@ -61,7 +61,8 @@ impl Page {
         Target::in_default_directory(list::file_name(process.pid, process.start_ticks))
     }
 
-    /// Makes the page of `process` at `target`. It stays mapped as long as the process lives.
+    /// Makes the page of `process` at `target`. It stays mapped as long as the process lives, and is
+    /// kept by the calling thread, which lives as long.
     ///
     /// # Errors
     /// Those of the directory, and of a full disk: every byte of the file is written before it is
@@ -71,16 +72,12 @@ impl Page {
         facts: ProcessFacts,
         mut process: Process,
     ) -> Result<Self, FileError> {
-        let (path, file) = target.make(&[0; SIZE], &facts)?;
+        process.worker = rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned();
+        let (path, file) = target.make(&blank(&mut process), &facts)?;
         let failed = |error: std::io::Error| {
             FileError::system(&path)(Errno::from_io_error(&error).unwrap_or(Errno::IO))
         };
         let shared = Map::new(&file).map_err(failed)?.leak();
-        shared.version.store(VERSION, Ordering::Relaxed);
-        shared.size.store(SIZE as u64, Ordering::Relaxed);
-        process.walk(&mut Pen::new(&shared.process));
-        // Readers look at this first.
-        shared.magic.store(MAGIC, Ordering::Release);
         let snapshot = target.beside(list::snapshot_name(process.pid, process.start_ticks));
         Ok(Self { shared, path, target, facts, published: 0, taken: 0, snapshots: 0, snapshot })
     }
@@ -157,4 +154,13 @@ impl Page {
         self.listen(false);
         self.target.remove(&self.facts);
     }
+}
+
+/// The page of `process` without any figures, as it is before anybody can see it.
+fn blank(process: &mut Process) -> Vec<u8> {
+    let mut words: Vec<AtomicU64> = (0..SIZE / WORD).map(|_| AtomicU64::new(0)).collect();
+    let header = [(0, MAGIC), (1, VERSION), (2, SIZE as u64)];
+    header.into_iter().for_each(|(at, word)| *words[at].get_mut() = word);
+    process.walk(&mut Pen::new(&words[PROCESS..PROCESS + Process::WORDS]));
+    words.into_iter().flat_map(|word| word.into_inner().to_ne_bytes()).collect()
 }

@@ -1,6 +1,7 @@
 //! Which process a page is of.
 
 use std::fs;
+use std::path::Path;
 
 use super::cursor::Cursor;
 use crate::report::{ProcessFacts, start_ticks};
@@ -29,11 +30,14 @@ pub struct Process {
     pub version: String,
     /// The path of its executable.
     pub executable: String,
+    /// The thread that keeps the page, in its own pid namespace; 0 if unknown. A program that becomes
+    /// another one by `execve(2)` keeps its pid and start, and no thread but the first.
+    pub worker: u32,
 }
 
 impl Process {
     /// Words in a page.
-    pub(super) const WORDS: usize = 7 + (1 + VERSION) + (1 + EXECUTABLE);
+    pub(super) const WORDS: usize = 8 + (1 + VERSION) + (1 + EXECUTABLE);
 
     /// The calling process, which `facts` are of.
     pub fn current(facts: &ProcessFacts, signal: Option<i32>) -> Self {
@@ -46,6 +50,7 @@ impl Process {
             signal: signal.and_then(|signal| signal.try_into().ok()).unwrap_or(0),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             executable: facts.executable.clone(),
+            worker: 0,
         }
     }
 
@@ -69,9 +74,16 @@ impl Process {
         self.pid_namespace == pid_namespace()
     }
 
-    /// Whether it still runs. Only of a process that [is in sight](Self::is_in_sight).
+    /// Whether it still runs, and is still the same program. Only of a process that [is in sight](Self::is_in_sight).
     pub fn is_alive(&self) -> bool {
-        self.boot == boot() && started(&self.pid.to_string()) == Some(self.start_ticks)
+        self.boot == boot()
+            && started(&self.pid.to_string()) == Some(self.start_ticks)
+            && self.has_its_worker()
+    }
+
+    fn has_its_worker(&self) -> bool {
+        let Self { pid, worker, .. } = self;
+        *worker == 0 || Path::new(&format!("/proc/{pid}/task/{worker}")).exists()
     }
 
     /// What every layout has in the same place: pid, start, namespace and boot, from the words of a
@@ -93,6 +105,7 @@ impl Process {
         cursor.small(&mut self.signal);
         cursor.text(&mut self.version, VERSION);
         cursor.text(&mut self.executable, EXECUTABLE);
+        cursor.small(&mut self.worker);
         if self.pid == 0 || self.pid > i32::MAX as u32 {
             cursor.wrong("a pid that is none");
         }

@@ -31,8 +31,6 @@ enum Cause {
     NotPrivate,
     /// It is none.
     NoPage(&'static str),
-    /// Its process is just making it, or ended before that was done.
-    Unwritten,
     /// It is one of another layout: its version and size.
     Layout(u64, u64),
 }
@@ -45,11 +43,6 @@ impl Fault {
     /// Others can read or write it.
     pub(super) fn not_private(path: &Path) -> Self {
         Self { path: path.to_owned(), cause: Cause::NotPrivate }
-    }
-
-    /// Whether the page is still being made.
-    pub(super) fn is_unwritten(&self) -> bool {
-        matches!(self.cause, Cause::Unwritten)
     }
 
     fn no_page(path: &Path, why: &'static str) -> Self {
@@ -70,7 +63,6 @@ impl fmt::Display for Fault {
             Cause::System(error) => write!(f, "{error}; start the program again to get a new one"),
             Cause::NotPrivate => write!(f, "not private to this user; delete it"),
             Cause::NoPage(why) => write!(f, "no live page ({why}); delete it"),
-            Cause::Unwritten => write!(f, "a live page that is being made; look again"),
             Cause::Layout(version, size) => write!(
                 f,
                 "written by another cupool (layout {version} of {size} bytes, not {VERSION} of \
@@ -182,9 +174,6 @@ fn words_of(file: &File) -> io::Result<(Vec<u64>, usize)> {
 
 fn process(words: &[u64], length: usize) -> Result<Process, Cause> {
     let [magic, version, size] = [words[0], words[1], words[2]];
-    if magic == 0 && length == SIZE {
-        return Err(Cause::Unwritten);
-    }
     if magic != MAGIC {
         return Err(Cause::NoPage("it does not begin like one"));
     }

@@ -40,8 +40,9 @@ per_device! {
         |d| d.reserved_bytes.peak;
     GAUGE requested_bytes: "Memory in the program's hands, as it asked for it." =
         |d| d.requested_bytes.current;
-    GAUGE idle_bytes: "Memory reserved and not allocated, which a flush could give back." =
-        |d| d.idle_bytes;
+    GAUGE idle_bytes: "Memory reserved and not allocated." = |d| d.idle_bytes;
+    GAUGE returnable_bytes: "Idle memory that a flush could give back, at most." =
+        |d| d.returnable_bytes;
     GAUGE blocks: "Blocks in the program's hands." = |d| d.allocation.current;
     GAUGE segments: "Reservations from the driver." = |d| d.segment.current;
     COUNTER allocations_total: "Allocations that the pool served." = |d| d.allocation.allocated;

@@ -28,6 +28,8 @@ pub struct Device {
     pub requested_bytes: Amounts,
     /// Reserved and not allocated.
     pub idle_bytes: u64,
+    /// Of that, what a flush could give back at most.
+    pub returnable_bytes: u64,
     /// Blocks in the program's hands.
     pub allocation: Amounts,
     /// Reservations from the driver.
@@ -106,6 +108,7 @@ impl Device {
             reserved_bytes,
             requested_bytes: amounts(|counters| counters.requested_bytes),
             idle_bytes: reserved_bytes.current.saturating_sub(allocated_bytes.current),
+            returnable_bytes: sum(|counters| counters.returnable),
             allocation: amounts(|counters| counters.allocation),
             segment: amounts(|counters| counters.segment),
             num_alloc_retries: sum(|counters| counters.num_alloc_retries),

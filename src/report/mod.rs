@@ -50,7 +50,8 @@ use document::Document;
 /// | `device`, `name`, `uuid`, `total_bytes` | the device |
 /// | `contexts` | how many contexts have a pool now |
 /// | `allocated_bytes`, `reserved_bytes`, `requested_bytes`, `allocation`, `segment` | as in `torch.cuda.memory_stats`, each `{current, peak, allocated, freed}` |
-/// | `idle_bytes` | `reserved_bytes.current` − `allocated_bytes.current`: what a flush could give back |
+/// | `idle_bytes` | `reserved_bytes.current` − `allocated_bytes.current` |
+/// | `returnable_bytes` | how much of that a flush could give back, at most; the rest lies beside blocks in use |
 /// | `num_alloc_retries`, `num_ooms`, `num_device_alloc`, `num_device_free` | as in `torch.cuda.memory_stats` |
 /// | `num_device_move` | times that idle memory was mapped at another place instead of reserving more |
 /// | `backing`, `backing_reason` | where memory comes from, and why |

@@ -74,6 +74,7 @@ fn counters(left: u64, reached: u64) -> Counters {
         misses: 6,
         fences: 7,
         host_syncs: 8,
+        returnable: 17,
         released: Released {
             asked: 10,
             out_of_memory: 11,

@@ -57,6 +57,8 @@ pub struct Counters {
     pub reserved_bytes: Gauge,
     /// Bytes the program asked for.
     pub requested_bytes: Gauge,
+    /// Bytes that a flush could give back now, at most.
+    pub returnable: u64,
     /// Blocks in the program's hands.
     pub allocation: Gauge,
     /// Reservations from the driver.
@@ -122,6 +124,7 @@ impl Counters {
         for gauge in self.gauges() {
             gauge.sub(gauge.current);
         }
+        self.returnable = 0;
     }
 
     /// Peaks start again from now.

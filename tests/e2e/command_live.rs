@@ -25,6 +25,7 @@ fn stats_tell_what_the_process_holds_now() {
     assert_eq!(stats("/state"), Some("running".into()));
     assert_eq!(stats("/devices/0/allocated_bytes/current"), Some((64 * MIB).into()));
     assert_eq!(stats("/devices/0/idle_bytes"), Some((128 * MIB).into()));
+    assert_eq!(stats("/devices/0/returnable_bytes"), Some((128 * MIB).into()));
     assert_eq!(stats("/devices/0/allocation/allocated"), Some(2.into()));
     // At once, without anybody having been asked to write anything.
     running.say("x").wait_for("worked");
@@ -52,11 +53,18 @@ fn a_page_is_nobody_elses_and_can_be_left_out() {
     let mode = fs::metadata(page).expect("the page").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(!running.proc_entries("fd").is_empty());
-    let open = running.proc_entries("fd").iter().any(|fd| {
-        let link = fs::read_link(format!("/proc/{}/fd/{fd}", running.pid()));
-        link.is_ok_and(|path| path.extension().is_some_and(|end| end == "live"))
-    });
-    assert!(!open, "the page is mapped, not held open");
+    let is_open = || {
+        running.proc_entries("fd").iter().any(|fd| {
+            let link = fs::read_link(format!("/proc/{}/fd/{fd}", running.pid()));
+            link.is_ok_and(|path| path.extension().is_some_and(|end| end == "live"))
+        })
+    };
+    // It is there before it is mapped.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while is_open() {
+        assert!(Instant::now() < deadline, "the page is mapped, not held open");
+        thread::sleep(Duration::from_millis(2));
+    }
     running.finish();
 
     let mut without = place.victim("steer").start_pooled("order:fence,live:off");
@@ -173,6 +181,29 @@ fn a_killed_process_is_shown_as_gone_and_cleared_away() {
     assert!(top.succeeded().stdout.contains("(gone) steer"), "{top:?}");
     assert!(place.pages().is_empty());
     fails(&place.run(&["top"]), 1, "no process of yours");
+}
+
+/// Its pid and the time of its start are those of before.
+#[test]
+fn a_process_that_becomes_another_program_is_gone() {
+    let place = Place::new();
+    let mut running = place.started(place.victim("exec_later"), "order:fence");
+    let pid = pid(&running);
+    assert_eq!(place.json(&["stats", &pid, "--json"])["state"], "running");
+    running.say("x");
+    let name = format!("/proc/{pid}/comm");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while fs::read_to_string(&name).expect("it runs") != "sleep\n" {
+        assert!(Instant::now() < deadline, "it never becomes `sleep`");
+        thread::sleep(Duration::from_millis(2));
+    }
+    assert_eq!(place.json(&["stats", &pid, "--json"])["state"], "gone");
+    fails(&place.run(&["flush", "--all"]), 1, "no process of yours");
+    let top = place.run(&["top", "--once"]);
+    assert!(top.succeeded().stdout.contains("(gone) exec_later"), "{top:?}");
+    assert!(place.pages().is_empty());
+    running.signal(libc::SIGKILL);
+    running.finish();
 }
 
 #[test]

@@ -42,10 +42,18 @@ fn idle(figures: &Figures, pid: u32) -> Option<String> {
     if idle == 0 {
         return None;
     }
+    let back = figures.sum(|device| device.returnable_bytes).min(idle);
     if idle < LITTLE {
         return Some(format!("{} idle: a flush would gain little", bytes(idle)));
     }
-    Some(format!("{} idle: `cupool flush {pid}` gives it back", bytes(idle)))
+    if back < LITTLE {
+        return Some(format!(
+            "{} idle, beside blocks in use: a flush would gain {} at most",
+            bytes(idle),
+            bytes(back)
+        ));
+    }
+    Some(format!("{} idle: `cupool flush {pid}` gives {} back", bytes(idle), bytes(back)))
 }
 
 fn of_device(device: &Device) -> Vec<String> {
@@ -106,9 +114,18 @@ mod tests {
     #[test]
     fn advice_follows_the_figures() {
         assert!(advice(&page(Device::default())).is_empty());
-        let idle = |idle_bytes| Device { idle_bytes, ..Device::default() };
-        assert_eq!(one(idle(2_040_109_465)), "1.9 GiB idle: `cupool flush 7` gives it back");
-        assert_eq!(one(idle(LITTLE - 1)), "200 MiB idle: a flush would gain little");
+        let idle = |idle_bytes, returnable_bytes| {
+            one(Device { idle_bytes, returnable_bytes, ..Device::default() })
+        };
+        assert_eq!(
+            idle(2_040_109_465, 1_932_735_283),
+            "1.9 GiB idle: `cupool flush 7` gives 1.8 GiB back"
+        );
+        assert_eq!(idle(LITTLE - 1, LITTLE - 1), "200 MiB idle: a flush would gain little");
+        assert_eq!(
+            idle(2_040_109_465, 3 << 20),
+            "1.9 GiB idle, beside blocks in use: a flush would gain 3.0 MiB at most"
+        );
         assert!(
             one(Device { num_ooms: 2, num_alloc_retries: 3, ..Device::default() })
                 .contains("no memory")
