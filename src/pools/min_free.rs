@@ -60,6 +60,7 @@ impl<D: Driver> Pools<D> {
 mod tests {
     use super::*;
     use crate::config::Options;
+    use crate::driver::Stream;
     use crate::fake::FakeDriver;
 
     const MIB: u64 = 1 << 20;
@@ -99,6 +100,25 @@ mod tests {
         pools.free(ptr).unwrap();
         pools.keep_free();
         assert_eq!(TOTAL - pools.driver().reserved(), 768 * MIB);
+    }
+
+    /// The driver's own free is at home in no capture.
+    #[test]
+    fn a_capture_is_left_alone() {
+        for (backing, kept) in [("arena", 256), ("exact", 512)] {
+            let pools = pools(&format!("min_free:75%,backing:{backing}"));
+            for ptr in [(); 2].map(|()| pools.allocate(256 * MIB).unwrap()) {
+                pools.free(ptr).unwrap();
+            }
+            let stream = Stream(7);
+            pools.begin_capture(stream, || pools.driver().start_capture(stream));
+            pools.keep_free();
+            assert!(!pools.driver().invalidated(), "{backing}");
+            assert_eq!(pools.driver().reserved(), kept * MIB, "{backing}");
+            pools.end_capture(stream, || pools.driver().stop_capture(stream));
+            pools.keep_free();
+            assert_eq!(pools.driver().reserved(), 256 * MIB, "{backing}");
+        }
     }
 
     #[test]
