@@ -143,7 +143,7 @@ fn names(directory: &Path) -> Result<Vec<std::ffi::OsString>, Fault> {
     let failed = |error| Fault::system(directory, error);
     let facts = fs::symlink_metadata(directory).map_err(failed)?;
     if !facts.is_dir() || facts.uid() != geteuid().as_raw() || facts.mode() & 0o022 != 0 {
-        return Err(Fault::not_private(directory));
+        return Err(Fault::not_private(directory, facts.uid()));
     }
     let entries = fs::read_dir(directory).map_err(failed)?;
     let names = entries.flatten().map(|entry| entry.file_name());

@@ -27,8 +27,10 @@ pub struct Fault {
 #[derive(Debug)]
 enum Cause {
     System(io::Error),
-    /// It belongs to somebody else, or is open to others.
-    NotPrivate,
+    /// It belongs to somebody else.
+    Foreign,
+    /// Others may use it.
+    Open,
     /// It is none.
     NoPage(&'static str),
     /// It is one of another layout: its version and size.
@@ -40,9 +42,10 @@ impl Fault {
         Self { path: path.to_owned(), cause: Cause::System(error.into()) }
     }
 
-    /// Others can read or write it.
-    pub(super) fn not_private(path: &Path) -> Self {
-        Self { path: path.to_owned(), cause: Cause::NotPrivate }
+    /// It belongs to the user `owner`, or others can read or write it.
+    pub(super) fn not_private(path: &Path, owner: u32) -> Self {
+        let cause = if owner == geteuid().as_raw() { Cause::Open } else { Cause::Foreign };
+        Self { path: path.to_owned(), cause }
     }
 
     fn no_page(path: &Path, why: &'static str) -> Self {
@@ -61,7 +64,10 @@ impl fmt::Display for Fault {
         write!(f, "{:?}: ", self.path)?;
         match &self.cause {
             Cause::System(error) => write!(f, "{error}; start the program again to get a new one"),
-            Cause::NotPrivate => write!(f, "not private to this user; delete it"),
+            Cause::Foreign => write!(f, "not private to this user: somebody else's; delete it"),
+            Cause::Open => {
+                write!(f, "not private to this user: open to others; close it by chmod go=")
+            }
             Cause::NoPage(why) => write!(f, "no live page ({why}); delete it"),
             Cause::Layout(version, size) => write!(
                 f,
@@ -140,7 +146,7 @@ pub(super) fn open_private(path: &Path, access: OFlags) -> Result<File, Fault> {
     if stat.st_uid != geteuid().as_raw()
         || Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO)
     {
-        return Err(Fault::not_private(path));
+        return Err(Fault::not_private(path, stat.st_uid));
     }
     Ok(file.into())
 }

@@ -161,7 +161,7 @@ fn nobody_else_can_read_it() {
     for open in [0o640, 0o602] {
         fs::set_permissions(page.path(), Permissions::from_mode(open)).expect("chmod");
         let fault = read(page.path()).expect_err("open to others").to_string();
-        assert!(fault.contains("not private"), "{fault}");
+        assert!(fault.contains("not private") && fault.contains("chmod go="), "{fault}");
     }
 }
 
