@@ -77,6 +77,13 @@ fn the_keys_do_what_they_say() {
     assert_eq!(head, "    PID GPU  ALLOC RESERV   IDLE   PEAK HIT% MALLOC/S FENCE/S FLUSH COMMAND");
     assert!(screen.contains("reserved by") && screen.contains("allocated by"), "{screen}");
     keep("top.txt", &screen);
+    // The README shows this screen.
+    let readme = include_str!("../../README.md");
+    let [title, keys] = ["256 MiB idle", "q quit"]
+        .map(|part| screen.lines().find(|line| line.contains(part)).unwrap_or_default().trim_end());
+    for line in [title, head, keys] {
+        assert!(readme.contains(line), "the README's screen has no line `{line}`");
+    }
 
     // The selected one is flushed, and only it.
     terminal.press("Down");

@@ -158,7 +158,7 @@ fn mistakes_are_one_line() {
 }
 
 /// What the page looks like, light and dark. With `CUPOOL_SCREENS` set to a directory, the screens are
-/// left there to be looked at.
+/// left there to be looked at; `examples/screens` has the README's.
 #[test]
 fn in_a_browser() {
     let Some(chromium) = on_path("chromium") else { return };
@@ -191,7 +191,8 @@ fn in_a_browser() {
             screen.len()
         );
         if let Some(kept) = &kept {
-            fs::write(kept.join(format!("plot-{name}.png")), &screen).expect("kept");
+            let name = if name == "light" { "plot.png" } else { "plot-dark.png" };
+            fs::write(kept.join(name), &screen).expect("kept");
         }
         screens.push(screen);
     }
