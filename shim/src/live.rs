@@ -88,12 +88,9 @@ impl Live {
         self.page.as_mut()?.asked()
     }
 
-    /// Makes that flush, and answers it with what comes back; `earlier` is one that was made for it
-    /// already.
-    pub fn serve(&mut self, pools: &Pools<RealDriver>, asked: Asked, earlier: Option<Flush>) {
-        let flush = flush(pools, asked);
-        let flush = earlier.map_or(flush.clone(), |earlier| flush.after(&earlier));
-        self.answer = Some((asked.number, flush));
+    /// Makes that flush.
+    pub fn serve(&mut self, pools: &Pools<RealDriver>, asked: Asked) {
+        self.answer = Some((asked.number, flush(pools, asked)));
         self.publish(pools);
     }
 
@@ -138,7 +135,7 @@ impl Live {
 }
 
 /// Flushes the devices with these bits. Of several flushes, the sum.
-pub fn flush(pools: &Pools<RealDriver>, asked: Asked) -> Flush {
+fn flush(pools: &Pools<RealDriver>, asked: Asked) -> Flush {
     let flush = |only| {
         Flush::from(&match asked.urgency {
             Urgency::Asked => pools.flush_asked(FlushReason::Request, only),

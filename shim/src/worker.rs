@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{io, ptr, thread};
 
 use cupool::config::Options;
-use cupool::live::{Asked, Flush, Urgency};
+use cupool::live::Urgency;
 use cupool::pools::Pools;
 use cupool::stats::FlushReason;
 
@@ -19,7 +19,8 @@ use crate::live::{self, Live};
 use crate::metrics::Metrics;
 use crate::{dump, frameworks, futex, notice, signal, state};
 
-/// How long a flush for another process waits for the frameworks: that one waits for 200 ms in all.
+/// How long a flush for another process waits for the frameworks: that one waits for 200 ms in all, and
+/// is not to miss what is idle here for the sake of an interpreter's lock.
 const NEIGHBOURS_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How often the trace is written, where there is one: a killed program loses as much.
@@ -187,8 +188,8 @@ impl Worker {
         }
         if let Some(asked) = self.live.asked() {
             guarded(|| {
-                let earlier = self.empty_above_for(asked);
-                self.live.serve(pools, asked, earlier);
+                self.empty_above_for(asked.urgency);
+                self.live.serve(pools, asked);
                 self.report("request");
                 write_trace(pools);
             });
@@ -218,28 +219,24 @@ impl Worker {
 
     /// What is cached above the pool lands in the pool, unless that comes too soon.
     fn empty_above(&self) {
-        if self.framework_caches && !self.pools.is_too_soon() {
-            frameworks::empty(self.pools, frameworks::PATIENCE);
+        if !self.pools.is_too_soon() {
+            self.empty_frameworks(frameworks::PATIENCE);
         }
     }
 
-    /// The same for a request, which may be one that is never denied. A process that has no memory is
-    /// not kept waiting for an interpreter's lock: it gets what is idle here before, by a flush of its
-    /// own.
-    fn empty_above_for(&self, asked: Asked) -> Option<Flush> {
-        match asked.urgency {
+    /// The same for a request, which may be one that is never denied.
+    fn empty_above_for(&self, urgency: Urgency) {
+        match urgency {
             Urgency::Asked => self.empty_above(),
-            Urgency::Forced if self.framework_caches => {
-                frameworks::empty(self.pools, frameworks::PATIENCE);
-            }
-            Urgency::Neighbour if self.framework_caches && frameworks::can_empty(self.pools) => {
-                let earlier = live::flush(self.pools, asked);
-                frameworks::empty(self.pools, NEIGHBOURS_PATIENCE);
-                return Some(earlier);
-            }
-            Urgency::Forced | Urgency::Neighbour => {}
+            Urgency::Forced => self.empty_frameworks(frameworks::PATIENCE),
+            Urgency::Neighbour => self.empty_frameworks(NEIGHBOURS_PATIENCE),
         }
-        None
+    }
+
+    fn empty_frameworks(&self, patience: Duration) {
+        if self.framework_caches {
+            frameworks::empty(self.pools, patience);
+        }
     }
 }
 

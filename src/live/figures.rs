@@ -101,15 +101,6 @@ impl Flush {
         self
     }
 
-    /// This flush and `earlier`, which came right before it on the same devices.
-    pub fn after(mut self, earlier: &Self) -> Self {
-        self.idle_bytes_before += earlier.released_bytes;
-        self.released_bytes += earlier.released_bytes;
-        self.driver_pools_released_bytes += earlier.driver_pools_released_bytes;
-        self.duration_seconds += earlier.duration_seconds;
-        self
-    }
-
     fn walk(&mut self, cursor: &mut impl Cursor) {
         cursor.word(&mut self.reason, NAME);
         cursor.real(&mut self.time);

@@ -57,15 +57,11 @@ const SOURCE: &CStr =
     };
 const REGISTER: &CStr = c"import atexit\natexit.register(guard)";
 
-/// Whether there is an interpreter that [`empty`] could ask.
-pub fn can_empty(pools: &Pools<RealDriver>) -> bool {
-    Python::find().is_some_and(|python| python.is_up()) && may_begin(pools)
-}
-
 /// Has the frameworks' caches emptied, and returns once that is done, or after `patience`. To be called
 /// by the worker alone.
 pub fn empty(pools: &Pools<RealDriver>, patience: Duration) {
-    if !can_empty(pools) {
+    let wanted = Python::find().is_some_and(|python| python.is_up()) && may_begin(pools);
+    if !wanted {
         return;
     }
     if STATE.swap(BUSY, Ordering::SeqCst) == BUSY {
