@@ -23,7 +23,9 @@ mod units;
 mod usage;
 
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -90,6 +92,34 @@ const FAILURE: u8 = 2;
 fn complain(message: &dyn Display) {
     // Whoever has closed standard error does not want to know.
     let _ = writeln!(io::stderr(), "cupool: {message}");
+}
+
+/// Whether a user means standard output by this path.
+fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Writes `contents` to the file at `path`, or to standard output. A terminal gets nothing that is not
+/// text.
+///
+/// # Errors
+/// One line with what to do.
+fn put(path: &Path, contents: &[u8]) -> Result<(), String> {
+    if !is_stdout(path) {
+        return fs::write(path, contents)
+            .map_err(|error| format!("{}: {error}; choose another place with -o", path.display()));
+    }
+    if io::stdout().is_terminal() && std::str::from_utf8(contents).is_err() {
+        return Err("this is not for a terminal; name a file with -o, or pass it on".to_owned());
+    }
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(contents).and_then(|()| stdout.flush()) {
+        // A reader who has seen enough is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(format!("standard output: {error}; make room or write elsewhere"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The outcome of writing to standard output: a reader that has seen enough is no failure.

@@ -123,6 +123,10 @@ fn as_shapes_and_as_dots() {
     assert_eq!(width, 2096);
     // With its text and shapes: an empty one of this size has some kilobytes.
     assert!(png.len() > 100_000, "{} bytes", png.len());
+    // Standard output, where nobody has to read to the end.
+    let piped = pictures.place.run(&["plot", "-o", "-", "--svg", &trace("cupy")]);
+    assert!(piped.succeeded().stdout == svg, "{} bytes", piped.stdout.len());
+    assert!(!pictures.path("-").exists());
     // The flag says it too.
     assert!(
         fs::read(pictures.plot("y", &["--svg", &trace("cupy")])).expect("it").starts_with(b"<svg")

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use self::picture::Picture;
 use super::snapshot::PICKLE;
-use super::{FAILURE, complain};
+use super::{FAILURE, complain, put};
 
 /// Draw memory over time, segments and blocks, and sizes
 ///
@@ -33,7 +33,8 @@ pub struct Arguments {
     /// Stats files of one process, traces, or memory snapshots, also those that PyTorch has written
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Where the picture goes; what it is follows from the name: .html, .svg or .png
+    /// Where the picture goes; what it is follows from the name: .html, .svg or .png; - is standard
+    /// output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// A picture of shapes instead of a page
@@ -89,8 +90,7 @@ fn draw(arguments: &Arguments) -> Result<(), String> {
         Form::Svg => page::svg(&pictures).into_bytes(),
         Form::Png => png::draw(&page::svg(&pictures))?,
     };
-    fs::write(&output, contents)
-        .map_err(|error| format!("{}: {error}; choose another place with -o", output.display()))
+    put(&output, &contents)
 }
 
 /// What was asked for by a flag, or by the name of the output.

@@ -3,8 +3,7 @@
 mod consistent;
 mod torch;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -14,7 +13,7 @@ use clap::Args;
 use cupool::live::{Control, Listed, State};
 use cupool::snapshot::{SCHEMA, Snapshot};
 
-use super::{FAILURE, NOTHING, complain, processes};
+use super::{FAILURE, NOTHING, complain, processes, put};
 
 /// Write down every block of a process, for PyTorch's memory viewer
 ///
@@ -26,7 +25,7 @@ pub struct Arguments {
     /// The process, or a snapshot in either form, such as one that `oom_snapshot` has written
     #[arg(value_name = "PID|FILE")]
     source: String,
-    /// Where it goes: cupool's own form if the name ends in .json, else a pickle
+    /// Where it goes: cupool's own form if the name ends in .json, else a pickle; - is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -144,16 +143,13 @@ fn of_process(page: &Listed) -> Result<Snapshot, String> {
 
 /// Writes it in the form that the file's name asks for.
 fn write(snapshot: &Snapshot, output: &Path) -> Result<(), String> {
-    let failed = |error: &dyn std::fmt::Display| {
-        format!("{}: {error}; choose another place with -o", output.display())
-    };
-    let mut file = BufWriter::new(File::create(output).map_err(|error| failed(&error))?);
-    if output.extension().is_some_and(|extension| extension == "json") {
-        serde_json::to_writer(&mut file, snapshot).map_err(|error| failed(&error))?;
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", output.display());
+    let contents = if output.extension().is_some_and(|extension| extension == "json") {
+        serde_json::to_vec(snapshot).map_err(|error| failed(&error))?
     } else {
         let torch = torch::Snapshot::from(snapshot);
-        serde_pickle::to_writer(&mut file, &torch, serde_pickle::SerOptions::new())
-            .map_err(|error| failed(&error))?;
-    }
-    file.flush().map_err(|error| failed(&error))
+        serde_pickle::to_vec(&torch, serde_pickle::SerOptions::new())
+            .map_err(|error| failed(&error))?
+    };
+    put(output, &contents)
 }
