@@ -4,8 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use cupool::config::Options;
-use cupool::live::{Control, Listed, State, Urgency};
+use cupool::live::{Control, Flush, Listed, State, Urgency};
 use cupool::request;
+
+use super::processes::printable;
+use super::units;
 
 /// How a process was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,32 @@ fn signal(pid: u32, number: i32) -> Result<Asked, String> {
     Ok(Asked::Signal)
 }
 
+/// What came of a flush, in one line.
+pub fn outcome(flush: &Flush) -> String {
+    let idle = units::bytes(flush.idle_bytes_before);
+    if !flush.skipped.is_empty() {
+        return format!("gave nothing back of {idle} idle ({})", printable(&flush.skipped));
+    }
+    let mut line = format!(
+        "gave back {} of {idle} idle in {}",
+        units::bytes(flush.released_bytes.saturating_add(flush.released_later_bytes)),
+        units::duration(flush.duration_seconds),
+    );
+    if flush.driver_pools_released_bytes > 0 {
+        let bytes = units::bytes(flush.driver_pools_released_bytes);
+        line.push_str(&format!(", and {bytes} of the driver's pools"));
+    }
+    let left = flush.pending_bytes.saturating_sub(flush.released_later_bytes);
+    if left > 0 {
+        line.push_str(&format!(", {} more as soon as the GPU is done with it", units::bytes(left)));
+    }
+    if flush.kept_bytes > 0 {
+        let (bytes, why) = (units::bytes(flush.kept_bytes), printable(&flush.kept_reason));
+        line.push_str(&format!(", {bytes} stay: {why}"));
+    }
+    line
+}
+
 /// What a signal does to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
@@ -126,6 +155,33 @@ pub fn signal_name(number: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flush_is_told_with_what_stayed_and_why() {
+        const MIB: u64 = 1 << 20;
+        let flush = Flush {
+            idle_bytes_before: 100 * MIB,
+            released_bytes: 60 * MIB,
+            pending_bytes: 30 * MIB,
+            released_later_bytes: 10 * MIB,
+            driver_pools_released_bytes: MIB,
+            duration_seconds: 0.25,
+            kept_bytes: 5 * MIB,
+            kept_reason: "freed during a stream capture".into(),
+            ..Flush::default()
+        };
+        assert_eq!(
+            outcome(&flush),
+            "gave back 70.0 MiB of 100 MiB idle in 250.0 ms, and 1.0 MiB of the driver's pools, \
+             20.0 MiB more as soon as the GPU is done with it, 5.0 MiB stay: freed during a stream \
+             capture"
+        );
+        let skipped = Flush { skipped: "skipped: too soon\u{1b}".into(), ..flush };
+        assert_eq!(
+            outcome(&skipped),
+            "gave nothing back of 100 MiB idle (skipped: too soon\u{fffd})"
+        );
+    }
 
     #[test]
     fn a_status_tells_what_a_signal_does() {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use cupool::live::{Asked as Devices, Figures, Flush, Listed, State, Urgency};
 
-use super::ask::{Asked, ask, ask_without_page};
+use super::ask::{Asked, ask, ask_without_page, outcome};
 use super::gpus::Gpus;
-use super::{FAILURE, NOTHING, complain, processes, units, written};
+use super::{FAILURE, NOTHING, complain, processes, written};
 
 /// Ask processes to give their idle memory back
 ///
@@ -200,33 +200,8 @@ fn text(one: &Waiting, answer: Option<Flush>) -> String {
             Some(_) => format!("{pid}: asked, but has not answered; is it stopped?"),
         };
     };
-    if !flush.skipped.is_empty() {
-        return format!(
-            "{pid}: gave nothing back of {} idle ({}); --force does it all the same",
-            units::bytes(flush.idle_bytes_before),
-            processes::printable(&flush.skipped),
-        );
-    }
-    let mut line = format!(
-        "{pid}: gave back {} of {} idle in {}",
-        units::bytes(flush.released_bytes + flush.released_later_bytes),
-        units::bytes(flush.idle_bytes_before),
-        units::duration(flush.duration_seconds),
-    );
-    if flush.driver_pools_released_bytes > 0 {
-        let bytes = units::bytes(flush.driver_pools_released_bytes);
-        line.push_str(&format!(", and {bytes} of the driver's pools"));
-    }
-    let left = flush.pending_bytes.saturating_sub(flush.released_later_bytes);
-    if left > 0 {
-        line.push_str(&format!(", {} more as soon as the GPU is done with it", units::bytes(left)));
-    }
-    if flush.kept_bytes > 0 {
-        let (bytes, why) =
-            (units::bytes(flush.kept_bytes), processes::printable(&flush.kept_reason));
-        line.push_str(&format!(", {bytes} stay: {why}"));
-    }
-    line
+    let cure = if flush.skipped.is_empty() { "" } else { "; --force does it all the same" };
+    format!("{pid}: {}{cure}", outcome(&flush))
 }
 
 fn json(one: &Waiting, answer: Option<Flush>) -> String {

@@ -91,7 +91,9 @@ fn man_pages_and_completions_are_generated() {
 #[test]
 fn help_has_examples() {
     let place = Place::new();
-    for name in ["run", "top", "stats", "flush", "check", "record", "replay"] {
+    const NAMES: [&str; 9] =
+        ["run", "top", "stats", "flush", "check", "record", "replay", "snapshot", "plot"];
+    for name in NAMES {
         let help = place.run(&[name, "--help"]);
         let text = &help.succeeded().stdout;
         assert!(text.contains("Examples:") && text.contains(&format!("cupool {name}")), "{text}");

@@ -10,8 +10,7 @@ use super::column::Column;
 use super::row::{Key, Row};
 use super::sampler::{History, Sampler};
 use super::screen;
-use crate::command::ask::{Asked, ask};
-use crate::command::units;
+use crate::command::ask::{Asked, ask, outcome};
 
 /// How long a process that is gone is shown.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -170,9 +169,7 @@ impl App {
         });
         if let Some(flush) = flush {
             self.asked = None;
-            let (back, idle) =
-                (units::bytes(flush.given_back()), units::bytes(flush.idle_bytes_before));
-            self.tell(format!("{} gave back {back} of {idle} idle", key.0));
+            self.tell(format!("{} {}", key.0, outcome(&flush)));
         }
     }
 
