@@ -95,11 +95,13 @@ options! {
     min_free: Limit = "none";
     /// How often the driver is asked for that. Not at all while nothing is idle.
     min_free_period: Duration = "1s";
-    /// Whether the other processes of this user under cupool on the same GPU are asked to give their
-    /// idle memory back, for at most 200 ms, before an allocation fails for lack of it.
+    /// Whether the other processes of this user under cupool on the same GPU are asked to flush, the
+    /// caches of their frameworks included, for at most 200 ms, before an allocation fails for lack of
+    /// memory.
     ask_neighbours: bool = "true";
     /// `empty_cache()`, the signal and requests do nothing while less than this is idle in the process;
-    /// `cupool flush --force` always does. A percentage is of the device's memory.
+    /// `cupool flush --force` always does. A percentage is of the device's memory. The caches of
+    /// frameworks are emptied before, and what was in them counts.
     flush_threshold: Limit = "0";
     /// Nor do they less than this after the last time that they did.
     flush_interval: Option<Duration> = "none";

@@ -39,6 +39,10 @@ fn what_was_never_freed_is_listed() {
                 running.say(&format!("alloc {mib}")).wait_for(&format!("alloc {mib}: 0"));
             }
             running.say("free").wait_for("free: 0");
+            // What it holds in between may be freed yet.
+            running.signal(libc::SIGUSR1);
+            let stats = running.wait_for_stats(|stats| stats.at("/reason") == "signal");
+            assert!(stats.0.get("leaks").is_none(), "{:#}", stats.0);
             running.finish()
         };
         let leaks = steps("report_leaks:on");
