@@ -1,7 +1,7 @@
 //! The subcommands, one file or folder each.
 //!
 //! Exit status: 0; 1 if nothing was found; 2 for an error or a call that cannot be understood.
-//! `run` and `record` have those of a wrapper. What fails is told in one line on standard error, with
+//! `run` and `record` have those of a wrapper, 125 for such a call among them. What fails is told in one line on standard error, with
 //! what to do about it.
 
 mod ask;
