@@ -111,7 +111,7 @@ def main(mode):
     if mode == "busy":
         # Python code without end.
         wait_for(lambda: all(cache.emptied_by for cache in caches))
-    elif mode.endswith("locked"):
+    elif mode in ("locked", "idle_and_locked"):
         # A second or two without a moment at which Python would hand its lock on.
         sum(range(50_000_000))
         wait_for(lambda: all(cache.emptied_by for cache in caches))
