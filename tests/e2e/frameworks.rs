@@ -52,7 +52,7 @@ fn one_that_runs_python_code() {
         stats.at("/order_reason").is_null(),
         "cupool's own thread is no second thread of the program"
     );
-    running.finish().printed(&format!("ready\n{}", EMPTIED.repeat(3)));
+    told(running).printed(&format!("ready\n{}", EMPTIED.repeat(3)));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn one_that_keeps_pythons_lock_follows_later() {
     let mut running = start("locked", "order:auto");
     running.wait_for_stats(left("signal", CACHED));
     running.wait_for_stats(left("framework_caches", 0));
-    running.finish().printed(&format!("ready\n{}", EMPTIED.repeat(3)));
+    told(running).printed(&format!("ready\n{}", EMPTIED.repeat(3)));
 }
 
 #[test]

@@ -110,11 +110,13 @@ def main(mode):
     print("ready", flush=True)
     if mode == "busy":
         # Python code without end.
-        wait_for(lambda: all(cache.emptied_by for cache in caches))
+        wait_for(lambda: not any(cache.blocks for cache in caches))
+        sys.stdin.readline()
     elif mode in ("locked", "idle_and_locked"):
         # A second or two without a moment at which Python would hand its lock on.
         sum(range(50_000_000))
-        wait_for(lambda: all(cache.emptied_by for cache in caches))
+        wait_for(lambda: not any(cache.blocks for cache in caches))
+        sys.stdin.readline()
     elif mode == "exits":
         wait_for(lambda: caches[0].emptied_by)
         # In the middle of it.
