@@ -1,6 +1,7 @@
 //! `cupool top` in a real terminal: tmux plays it, and tells what stands on the screen.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,10 @@ impl Terminal {
             eprintln!("skipped: there is no tmux, which plays the terminal");
             return None;
         }
-        let terminal = Terminal { server: format!("cupool-{}-{:p}", std::process::id(), place) };
+        // A name that was used before may still have its server, which is just leaving.
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let terminal = Terminal { server: format!("cupool-{}-{number}", std::process::id()) };
         let top = format!(
             "CUPOOL_PAGES={} {variables} {COMMAND} top --interval 0.2 --sort pid; echo status $?; cat",
             place.directory().display()
