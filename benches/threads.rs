@@ -34,6 +34,7 @@ fn main() {
                 order,
                 |thread, n| (64 * KIB) << ((thread * 3 + n * 5) % 7),
             );
+            churn_row(&format!("{order}, mixed, 8 live each, driver {driver}"), fence, order);
         }
     }
     println!("{:44}{:8.0}", "one allocates, another frees, fence, prompt", {
@@ -46,6 +47,15 @@ fn row(name: &str, fence: Duration, order: &str, bytes: fn(usize, usize) -> u64)
     for threads in [1, 2, 4, 8, 16] {
         let pools = pools_on(fence, order);
         print!("{:8.0}", least(|| pairs(&pools, threads, bytes)));
+    }
+    println!();
+}
+
+fn churn_row(name: &str, fence: Duration, order: &str) {
+    print!("{name:44}");
+    for threads in [1, 2, 4, 8, 16] {
+        let pools = pools_on(fence, order);
+        print!("{:8.0}", least(|| churn(&pools, threads)));
     }
     println!();
 }
@@ -68,6 +78,33 @@ fn pairs(pools: &Pools<Prompt>, threads: usize, bytes: fn(usize, usize) -> u64) 
                 (0..100).for_each(work);
                 ready.wait();
                 (0..each).for_each(work);
+            });
+        }
+        let begun = Instant::now();
+        ready.wait();
+        begun
+    });
+    begun.elapsed().as_nanos() as f64 / (each * threads) as f64
+}
+
+/// Each thread frees the block that it had eight calls ago and takes one of a size chosen at random.
+fn churn(pools: &Pools<Prompt>, threads: usize) -> f64 {
+    const SIZES: [u64; 8] = [64, 96, 256, 768, 1024, 1536, 3072, 4096];
+    let each = 200_000 / threads;
+    let ready = Barrier::new(threads + 1);
+    let begun = thread::scope(|scope| {
+        for thread in 0..threads {
+            let ready = &ready;
+            scope.spawn(move || {
+                let mut held = [(); 8].map(|()| pools.allocate(64 * KIB).unwrap());
+                let mut random = thread as u64 + 1;
+                ready.wait();
+                for n in 0..each {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    pools.free(held[n % 8]).unwrap();
+                    held[n % 8] = pools.allocate(SIZES[(random >> 61) as usize] * KIB).unwrap();
+                }
+                held.into_iter().for_each(|ptr| pools.free(ptr).unwrap());
             });
         }
         let begun = Instant::now();
