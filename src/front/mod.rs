@@ -157,7 +157,9 @@ impl Front {
         let idle = match bins.pop(of_class, placed.0) {
             Some(idle) => idle,
             None => {
-                if class <= ROTATED_LARGEST && bins.pushed() % ROTATED_ASK == 0 {
+                // In a crowd the fences of others order most of what is here.
+                let alone = !self.is_crowded();
+                if class <= ROTATED_LARGEST && alone && bins.pushed() % ROTATED_ASK == 0 {
                     let count = bins.count(of_class);
                     if 0 < count && count < ROTATED {
                         return Lazily::Few;
@@ -274,9 +276,20 @@ impl Front {
         }
     }
 
-    /// Gives the blocks of one shard to `give`, in the order in which they were freed.
-    pub fn drain_shard(&self, id: ShardId, mut give: impl FnMut(Token, Stamp)) {
-        self.empty(self.shard(id), &mut give);
+    /// Gives the blocks of one shard after the other to `give`, that of a thread first, until `ask` has
+    /// an answer.
+    pub fn drain_until<T>(
+        &self,
+        id: ShardId,
+        mut give: impl FnMut(Token, Stamp),
+        ask: impl Fn() -> Option<T>,
+    ) -> Option<T> {
+        let first = id.0 as usize % SHARDS;
+        let (before, from) = self.shards.split_at(first);
+        from.iter()
+            .chain(before)
+            .filter_map(OnceLock::get)
+            .find_map(|shard| self.empty(shard, &mut give).then(&ask).flatten())
     }
 
     /// Gives the large block of one shard to `give`, if there is one.
@@ -291,15 +304,18 @@ impl Front {
         }
     }
 
-    fn empty(&self, shard: &Shard, give: &mut impl FnMut(Token, Stamp)) {
+    /// Tells whether anything was there.
+    fn empty(&self, shard: &Shard, give: &mut impl FnMut(Token, Stamp)) -> bool {
         if shard.bins.is_empty() {
-            return;
+            return false;
         }
         // Given under the lock, so that whoever needs a block finds it either here or there.
         let mut bins = shard.bins.lock();
-        for idle in bins.empty() {
+        let idle = bins.empty();
+        for &idle in &idle {
             give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
         }
+        !idle.is_empty()
     }
 
     /// These blocks are no more, whoever had them: others have their memory now.

@@ -1,5 +1,6 @@
 //! The front against a naive one, and its promises one by one.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
@@ -17,7 +18,8 @@ enum Step {
     Put(u32, usize, u64),
     Forget(u32, usize),
     Drain,
-    DrainShard(u32),
+    /// Thread, and after how many blocks it is enough.
+    DrainUntil(u32, usize),
     Strike(usize),
     ResetPeaks,
 }
@@ -29,7 +31,7 @@ fn steps(threads: u32) -> impl Strategy<Value = Vec<Step>> {
         8 => (0..threads, any::<usize>(), 0..4_u64).prop_map(|(thread, at, stamp)| Step::Put(thread, at, stamp)),
         1 => (0..threads, any::<usize>()).prop_map(|(thread, at)| Step::Forget(thread, at)),
         1 => Just(Step::Drain),
-        1 => (0..threads).prop_map(Step::DrainShard),
+        1 => (0..threads, 0..6_usize).prop_map(|(thread, wanted)| Step::DrainUntil(thread, wanted)),
         1 => any::<usize>().prop_map(Step::Strike),
         1 => Just(Step::ResetPeaks),
     ];
@@ -119,10 +121,15 @@ fn agrees(steps: Vec<Step>, threads: u32) -> Result<(), TestCaseError> {
                 });
                 prop_assert!(naive.idle.is_empty(), "all of it has left");
             }
-            Step::DrainShard(thread) => {
-                front.drain_shard(ShardId::of_thread(thread), |token, _| {
+            Step::DrainUntil(thread, wanted) => {
+                let left = Cell::new(wanted);
+                let leave = |token: Token, _| {
                     naive.idle.remove(&token.0).expect("it was here");
-                });
+                    left.set(left.get().saturating_sub(1));
+                };
+                let shard = ShardId::of_thread(thread);
+                let found = front.drain_until(shard, leave, || (left.get() == 0).then_some(()));
+                prop_assert!(found.is_some() || naive.idle.is_empty(), "it stopped too early");
             }
             Step::Strike(at) => {
                 let held = naive.held.iter().map(|(block, _)| *block);
@@ -370,7 +377,8 @@ fn shards_have_nothing_to_do_with_each_other() {
         assert_ne!(front.put(shard, token, Stamp::QUIESCED, none), Put::Refused);
     }
     let mut found = None;
-    front.drain_shard(one.0, |_, _| found = front.take(other.0, MIB, MIB, Stamp::QUIESCED));
+    let leave = |_, _| found = front.take(other.0, MIB, MIB, Stamp::QUIESCED);
+    assert_eq!(front.drain_until(one.0, leave, || Some(())), Some(()));
     assert_eq!(found.map(|block| block.token), Some(other.1));
 }
 

@@ -50,6 +50,11 @@ impl World {
         device.ordered = device.recorded;
     }
 
+    /// A fence that begins after this call, which `place` places if nobody else does.
+    fn share<E>(&self, place: impl FnOnce(&Held<'_>) -> Result<u64, E>) -> Result<u64, E> {
+        self.turn.reach(self.turn.begun() + 1, place)
+    }
+
     fn ordered(&self) -> u64 {
         self.device.lock().unwrap().ordered
     }
@@ -69,7 +74,7 @@ fn nobody_returns_before_a_fence_behind_its_own_work() {
         let world = Arc::new(World::default());
         let free = |world: &World| {
             let mine = world.submit();
-            let number = world.turn.share(|held| world.place(held)).unwrap();
+            let number = world.share(|held| world.place(held)).unwrap();
             assert!(number <= world.turn.placed());
             assert!(mine <= world.ordered(), "returned one fence too early");
         };
@@ -93,7 +98,7 @@ fn a_stamp_without_a_fence_is_never_too_early() {
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                world.turn.share(|held| world.place(held)).unwrap();
+                world.share(|held| world.place(held)).unwrap();
             })
         };
         let mine = world.submit();
@@ -109,13 +114,39 @@ fn a_stamp_without_a_fence_is_never_too_early() {
 }
 
 #[test]
+fn a_stamp_is_reached_by_a_fence_that_is_under_way() {
+    in_many_orders(|| {
+        let world = Arc::new(World::default());
+        let others = [(); 2].map(|()| {
+            let world = world.clone();
+            thread::spawn(move || {
+                let mine = world.submit();
+                let stamp = world.turn.begun() + 1;
+                thread::yield_now();
+                world.turn.reach(stamp, |held| world.place(held)).unwrap();
+                assert!(mine <= world.ordered(), "handed out before its fence");
+            })
+        });
+        // One whose fence fails leaves nobody waiting.
+        let _ = world.share(|held| {
+            let _fence = held.begin();
+            Err("the driver's error")
+        });
+        for other in others {
+            other.join().unwrap();
+        }
+        assert!((1..=2).contains(&world.turn.placed()));
+    });
+}
+
+#[test]
 fn who_waits_for_a_fence_that_fails_places_its_own() {
     in_many_orders(|| {
         let world = Arc::new(World::default());
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                let failed = world.turn.share(|held| {
+                let failed = world.share(|held| {
                     let _fence = held.begin();
                     Err("the driver's error")
                 });
@@ -124,7 +155,7 @@ fn who_waits_for_a_fence_that_fails_places_its_own() {
             })
         };
         let mine = world.submit();
-        world.turn.share(|held| world.place(held)).unwrap();
+        world.share(|held| world.place(held)).unwrap();
         assert!(mine <= world.ordered());
         other.join().unwrap();
         assert_eq!((world.turn.begun(), world.turn.placed()), (1, 1));
@@ -138,7 +169,7 @@ fn whoever_holds_the_turn_sees_no_fence_under_way() {
         let other = {
             let world = world.clone();
             thread::spawn(move || {
-                world.turn.share(|held| world.place(held)).unwrap();
+                world.share(|held| world.place(held)).unwrap();
             })
         };
         {
@@ -158,7 +189,7 @@ fn no_capture_begins_between_a_look_and_a_record() {
         let fencing = [(); 2].map(|()| {
             let (world, announced) = (world.clone(), announced.clone());
             thread::spawn(move || {
-                let fence = world.turn.share(|held| {
+                let fence = world.share(|held| {
                     if announced.load(Ordering::SeqCst) {
                         return Err("captured");
                     }

@@ -109,7 +109,21 @@ impl Fences {
         driver: &D,
         captures: &Captures,
     ) -> Result<Ordered, DriverError> {
-        let placed = self.turn.share(|held| {
+        self.reach(driver, captures, self.next())
+    }
+
+    /// Returns once a fence is in place that orders what was freed with this stamp: that fence, which
+    /// another thread may be placing already, or a later one.
+    ///
+    /// # Errors
+    /// Those of making events, recording and waiting.
+    pub fn reach<D: Driver>(
+        &self,
+        driver: &D,
+        captures: &Captures,
+        stamp: Stamp,
+    ) -> Result<Ordered, DriverError> {
+        let placed = self.turn.reach(stamp.0, |held| {
             if captures.any() {
                 return Err(NotPlaced::Captured);
             }

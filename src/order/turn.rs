@@ -65,17 +65,17 @@ impl Turn {
         self.numbers.placed.load(Ordering::Acquire)
     }
 
-    /// Returns once a fence is in place that began after this call did, and gives its number. Whether
-    /// the calling thread has to place it itself, by `place`, or another does, is all one; but what
-    /// `place` fails of is the caller's own.
+    /// Returns once fence `needed` is in place, or one that began after this call did, and gives its
+    /// number. Whether the calling thread has to place it itself, by `place`, or another does, is all
+    /// one; but what `place` fails of is the caller's own.
     ///
     /// # Errors
     /// Those of `place`.
-    pub(crate) fn share<E>(
+    pub(crate) fn reach<E>(
         &self,
+        needed: u64,
         place: impl FnOnce(&Held<'_>) -> Result<u64, E>,
     ) -> Result<u64, E> {
-        let needed = self.begun() + 1;
         let held = match self.try_hold() {
             Some(held) => Some(held),
             None => self.queue(needed),

@@ -65,6 +65,18 @@ impl<D: Driver> Pools<D> {
         }
     }
 
+    /// From now on the calling thread stands for the program's thread of that `number`, counted from 0:
+    /// a replay has one thread for all of them.
+    pub fn stand_for_thread(&self, number: u32) {
+        THREAD.with(|thread| {
+            thread.counted_by.set(self.id);
+            thread.number.set(number);
+        });
+        if number > 0 {
+            self.sign(Sign::SecondThread);
+        }
+    }
+
     /// The calling thread is cupool's own: what it does for the program is no sign of another thread.
     pub fn exempt_thread(&self) {
         THREAD.with(|thread| thread.counted_by.set(self.id));

@@ -85,10 +85,14 @@ pub fn play_watched(
     // The block of each allocation, while the program holds it.
     let mut held: Vec<Option<(DevicePtr, u64)>> = Vec::with_capacity(trace.allocations as usize);
     let mut requests = Requests::default();
+    let mut thread = None;
     let started = Instant::now();
     for (call, event) in trace.events.iter().enumerate() {
         let failed_before = requests.failed;
         pools.driver().next_call(event.micros);
+        if thread.replace(event.thread) != Some(event.thread) {
+            pools.stand_for_thread(event.thread);
+        }
         match event.action {
             Action::Allocate { bytes, .. } => {
                 let block = pools.allocate(bytes).ok();

@@ -18,6 +18,8 @@
 //! not told apart. Fields are decimal and separated by one or more blanks. Empty lines and lines that start with `#`
 //! mean nothing. Blocks that are still live at the end were never freed. Several gzip members in one
 //! file are read as one text, so that a trace can be written piece by piece.
+//!
+//! What is read has its blocks and threads numbered from 0, in the order in which they come.
 
 mod error;
 mod line;

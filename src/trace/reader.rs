@@ -43,6 +43,7 @@ impl Trace {
 
     fn read_lines(text: &mut impl BufRead, path: &Path, gzip: bool) -> Result<Self, TraceError> {
         let mut blocks = Blocks::default();
+        let mut threads = HashMap::new();
         let mut events = Vec::new();
         let mut buffer = Vec::new();
         for number in 1.. {
@@ -58,7 +59,9 @@ impl Trace {
                 return Err(fault(Cause::Line("it is too long")));
             }
             let event = line::parse(&buffer).map_err(|what| fault(Cause::Line(what)))?;
-            if let Some(event) = event {
+            if let Some(mut event) = event {
+                let next = threads.len() as u32;
+                event.thread = *threads.entry(event.thread).or_insert(next);
                 events.push(blocks.renumber(event).map_err(fault)?);
             }
         }

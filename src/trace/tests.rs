@@ -44,15 +44,15 @@ fn long_text() -> String {
 }
 
 #[test]
-fn blocks_are_renumbered() {
+fn blocks_and_threads_are_renumbered() {
     let file = File::new("renumbered", b"a 70 512 3 0\n\n# more\na 5 1 0 2\nf 70 0 4\na 70 2 0 4");
     let trace = Trace::read(&file.0).expect("readable");
     let event = |action, thread, micros| Event { action, thread, micros };
     let expected = [
-        event(Action::Allocate { id: 0, bytes: 512 }, 3, 0),
-        event(Action::Allocate { id: 1, bytes: 1 }, 0, 2),
-        event(Action::Free { id: 0 }, 0, 4),
-        event(Action::Allocate { id: 2, bytes: 2 }, 0, 4),
+        event(Action::Allocate { id: 0, bytes: 512 }, 0, 0),
+        event(Action::Allocate { id: 1, bytes: 1 }, 1, 2),
+        event(Action::Free { id: 0 }, 1, 4),
+        event(Action::Allocate { id: 2, bytes: 2 }, 1, 4),
     ];
     assert_eq!(trace.events, expected);
     assert_eq!(trace.allocations, 3);

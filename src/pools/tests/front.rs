@@ -22,6 +22,24 @@ fn a_pool_does_not_grow_while_any_thread_has_what_serves() {
 }
 
 #[test]
+fn a_hole_is_not_cut_up_while_another_thread_has_what_fits() {
+    let pools = pools_on(with_vmm(), "order:fence");
+    pools.free(pools.allocate(24 * MIB).unwrap()).unwrap();
+    let [large, _between] = [16, 2].map(|size| pools.allocate(size * MIB).unwrap());
+    let fits = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let fits = pools.allocate(6 * MIB).unwrap();
+            pools.free(fits).unwrap();
+            fits
+        });
+        other.join().unwrap()
+    });
+    pools.free(large).unwrap();
+    assert_eq!(pools.allocate(6 * MIB), Ok(fits));
+    assert_eq!(pools.allocate(16 * MIB), Ok(large));
+}
+
+#[test]
 fn a_crowd_leaves_nothing_behind_when_a_pool_would_grow() {
     let pools = pools_on(with_vmm(), "order:fence");
     std::thread::scope(|scope| {
