@@ -223,7 +223,7 @@ impl Books {
         unused_since: Moment,
     ) -> Option<(Turn, Handle)> {
         let turn = self.handles.next_to_leave(last, quiesced, unused_since)?;
-        let handle = self.handles.remove(turn.3)?;
+        let handle = self.handles.remove(turn.2)?;
         self.space.set(handle.range(), State::Busy, Stamp::QUIESCED);
         self.leaving += u64::from(handle.pages) * self.page_bytes;
         Some((turn, handle))

@@ -34,7 +34,7 @@ impl Handle {
     }
 
     fn turn(&self, slot: u32) -> Turn {
-        (!self.pinned, self.stamp, self.freed, slot)
+        (!self.pinned, self.freed, slot)
     }
 
     /// Its pages.
@@ -43,9 +43,9 @@ impl Handle {
     }
 }
 
-/// When a handle's turn comes to be given back: whether it is of use (first those that are not), its
-/// stamp, when it was freed, its slot.
-pub(super) type Turn = (bool, Stamp, u64, u32);
+/// When a handle's turn comes to be given back: whether it is of use (first those that are not), when
+/// it was freed, its slot.
+pub(super) type Turn = (bool, u64, u32);
 
 /// All handles of an arena, by page.
 #[derive(Debug, Default)]
@@ -54,10 +54,8 @@ pub(super) struct Handles {
     vacant: Vec<u32>,
     /// The slot of the handle behind each page.
     owners: Vec<u32>,
-    /// Handles of which nobody has any page, as (pages, slot).
-    whole: BTreeSet<(u32, u32)>,
-    /// The same in the order in which they are given back.
-    leaving: BTreeSet<Turn>,
+    /// Handles of which nobody has any page, in the order in which they are given back.
+    whole: BTreeSet<Turn>,
     /// Pages of all handles, and of those that are wholly free.
     pages: u64,
     whole_pages: u64,
@@ -125,14 +123,12 @@ impl Handles {
     }
 
     fn enter_whole(&mut self, handle: &Handle, slot: u32) {
-        self.whole.insert((handle.pages, slot));
-        self.leaving.insert(handle.turn(slot));
+        self.whole.insert(handle.turn(slot));
         self.whole_pages += u64::from(handle.pages);
     }
 
     fn leave_whole(&mut self, handle: &Handle, slot: u32) {
-        self.whole.remove(&(handle.pages, slot));
-        self.leaving.remove(&handle.turn(slot));
+        self.whole.remove(&handle.turn(slot));
         self.whole_pages -= u64::from(handle.pages);
     }
 
@@ -142,8 +138,8 @@ impl Handles {
             let Some(handle) = &mut handles.slots[slot as usize] else { return };
             let before = handle.turn(slot);
             handle.pinned = true;
-            if handles.leaving.remove(&before) {
-                handles.leaving.insert(handle.turn(slot));
+            if handles.whole.remove(&before) {
+                handles.whole.insert(handle.turn(slot));
             }
         });
     }
@@ -170,10 +166,9 @@ impl Handles {
         found
     }
 
-    /// Handles that are wholly free, smallest first, with their slots.
-    pub(super) fn whole(&self) -> impl DoubleEndedIterator<Item = (u32, &Handle)> {
-        let slot = |&(_, slot): &(u32, u32)| Some((slot, self.slots[slot as usize].as_ref()?));
-        self.whole.iter().filter_map(slot)
+    /// Handles that are wholly free, the least recently freed first, with their slots.
+    pub(super) fn whole(&self) -> impl Iterator<Item = (u32, &Handle)> {
+        self.whole.iter().filter_map(|&(_, _, slot)| Some((slot, self.get(slot)?)))
     }
 
     /// The next handle after `last` to be given back, of those that are wholly free and were freed
@@ -189,10 +184,12 @@ impl Handles {
             let start = match last {
                 Some(last) if last.0 == of_use => Bound::Excluded(last),
                 Some(last) if last.0 && !of_use => return None,
-                _ => Bound::Included((of_use, Stamp::QUIESCED, 0, 0)),
+                _ => Bound::Included((of_use, 0, 0)),
             };
-            let end = Bound::Included((of_use, quiesced, u64::MAX, u32::MAX));
-            self.leaving.range((start, end)).find(|turn| turn.2 <= unused_since.0).copied()
+            let end = Bound::Included((of_use, unused_since.0, u32::MAX));
+            let done =
+                |turn: &&Turn| self.get(turn.2).is_some_and(|handle| handle.stamp <= quiesced);
+            self.whole.range((start, end)).find(done).copied()
         })
     }
 
@@ -203,7 +200,7 @@ impl Handles {
 
     /// Whether a handle is wholly free that was not freed after `unused_since`.
     pub(super) fn has_unused(&self, unused_since: Moment) -> bool {
-        self.leaving.iter().any(|turn| turn.2 <= unused_since.0)
+        self.whole.iter().any(|turn| turn.1 <= unused_since.0)
     }
 
     /// The handle in a slot.

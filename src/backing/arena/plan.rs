@@ -117,7 +117,7 @@ fn best_place(space: &Space, policy: &Policy, horizon: Stamp, pages: u32) -> Opt
 /// with room for what is below to grow.
 fn alone(space: &Space, policy: &Policy, pages: u32) -> Option<Place> {
     let (last, hole) = space.largest_hole()?;
-    let mut at = space.lowest_hole(pages)?;
+    let mut at = space.lowest_hole(pages, policy.places)?;
     if at == last && at > 0 {
         let room = pages.saturating_mul(policy.room);
         if room <= hole.units - pages {
@@ -175,9 +175,10 @@ fn choose(handles: &Handles, place: &Place, quiesced: Stamp, wanted: u32, room: 
     let movable = |handle: &Handle| handle.stamp <= quiesced && !handle.pinned && outside(handle);
     let mut wanted = wanted;
     let mut room = room;
-    // The largest that are too small by themselves, until one more is enough: the smallest such. They
-    // stand smallest first, and what does not fit any more never will.
+    // The largest that are too small by themselves, until one more is enough: the smallest such. What
+    // does not fit any more never will.
     let mut candidates = handles.whole().filter(|(_, handle)| movable(handle)).collect::<Vec<_>>();
+    candidates.sort_unstable_by_key(|&(slot, handle)| (handle.pages, slot));
     while wanted > 0 {
         candidates.truncate(candidates.partition_point(|(_, handle)| handle.pages <= room));
         let enough = candidates.partition_point(|(_, handle)| handle.pages < wanted);

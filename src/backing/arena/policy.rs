@@ -22,7 +22,8 @@ pub struct Policy {
     /// addresses stay free below it, so that what is there can grow in place later. Addresses cost
     /// nothing.
     pub room: u32,
-    /// Free extents that are looked at for the place where the least is missing.
+    /// Free extents that are looked at for the place where the least is missing, and holes for the lowest
+    /// that is large enough.
     pub places: usize,
 }
 

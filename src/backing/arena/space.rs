@@ -3,9 +3,13 @@
 //! Pure bookkeeping in units of one size: who calls knows what a unit is. Every unit belongs to
 //! exactly one span; two free spans never touch, nor do two holes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod fits;
+mod spans;
+
 use std::ops::Range;
 
+use self::fits::Fits;
+use self::spans::{Extent, Spans};
 use crate::order::Stamp;
 
 /// What a span is.
@@ -42,64 +46,77 @@ impl Span {
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Space {
-    spans: BTreeMap<u32, Span>,
-    /// Free spans and holes, as (units, start): the first that is large enough is the best fit, and
-    /// of several the one with the lowest address.
-    free: BTreeSet<(u32, u32)>,
-    holes: BTreeSet<(u32, u32)>,
+    units: u32,
+    spans: Spans,
+    /// Free spans, each with its stamp, and holes.
+    free: Fits<Stamp>,
+    holes: Fits<()>,
 }
 
 impl Space {
     /// `units` units with nothing behind them.
     pub(super) fn new(units: u32) -> Self {
-        let hole = Span { units, state: State::Hole, stamp: Stamp::QUIESCED };
-        let spans = (units > 0).then_some((0, hole));
-        let holes = (units > 0).then_some((units, 0));
-        Self {
-            spans: spans.into_iter().collect(),
-            free: BTreeSet::new(),
-            holes: holes.into_iter().collect(),
+        let mut space =
+            Self { units, spans: Spans::new(units), free: Fits::default(), holes: Fits::default() };
+        if units > 0 {
+            space.insert(0, Span { units, state: State::Hole, stamp: Stamp::QUIESCED });
         }
+        space
     }
 
-    /// The best fitting free span for `units` that is ordered behind `horizon` at the latest.
+    /// The best fitting free span for `units` that is ordered behind `horizon` at the latest: the
+    /// smallest, and of several the one with the lowest address.
     pub(super) fn best_fit(&self, units: u32, horizon: Stamp) -> Option<(u32, Span)> {
-        let fitting = self.free.range((units, 0)..);
-        fitting.map(|&(_, at)| (at, self.spans[&at])).find(|(_, span)| span.stamp <= horizon)
+        let (units, at, stamp) = self.free.from(units).find(|&(_, _, stamp)| stamp <= horizon)?;
+        Some((at, Span { units, state: State::Free, stamp }))
     }
 
     /// The free spans of less than `units` units, largest first.
     pub(super) fn free_below(&self, units: u32) -> impl Iterator<Item = (u32, Span)> {
-        self.free.range(..(units, 0)).rev().map(|&(_, at)| (at, self.spans[&at]))
+        let spans = self.free.below(units);
+        spans.map(|(units, at, stamp)| (at, Span { units, state: State::Free, stamp }))
     }
 
-    /// The lowest hole of at least `units` units.
-    pub(super) fn lowest_hole(&self, units: u32) -> Option<u32> {
-        self.holes.range((units, 0)..).map(|&(_, at)| at).min()
+    /// The lowest hole of at least `units` units, of `looks` that fit best.
+    pub(super) fn lowest_hole(&self, units: u32, looks: usize) -> Option<u32> {
+        self.holes.from(units).take(looks).map(|(_, at, ())| at).min()
     }
 
     /// The largest hole.
     pub(super) fn largest_hole(&self) -> Option<(u32, Span)> {
-        self.holes.last().map(|&(_, at)| (at, self.spans[&at]))
+        let (units, at, ()) = self.holes.last()?;
+        Some((at, Span { units, state: State::Hole, stamp: Stamp::QUIESCED }))
     }
 
     /// The span that a unit belongs to, and its start.
+    #[inline]
     pub(super) fn around(&self, unit: u32) -> Option<(u32, Span)> {
-        let (&at, &span) = self.spans.range(..=unit).next_back()?;
-        (unit - at < span.units).then_some((at, span))
+        let (at, extent) = self.spans.last_until(unit).filter(|_| unit < self.units)?;
+        Some((at, self.span(at, extent)))
     }
 
     /// The span that ends where another starts.
     pub(super) fn before(&self, at: u32) -> Option<(u32, Span)> {
-        self.spans.range(..at).next_back().map(|(&at, &span)| (at, span))
+        self.around(at.checked_sub(1)?)
+    }
+
+    fn span(&self, at: u32, Extent { units, state }: Extent) -> Span {
+        let stamp = match state {
+            State::Free => self.free.get(units, at).unwrap_or(Stamp::QUIESCED),
+            State::Hole | State::Used(_) | State::Busy => Stamp::QUIESCED,
+        };
+        Span { units, state, stamp }
     }
 
     /// The spans that lie in `range`, cut to it, by address.
     pub(super) fn within(&self, range: Range<u32>) -> impl Iterator<Item = (Range<u32>, State)> {
-        let first = self.around(range.start).map_or(range.start, |(at, _)| at);
-        self.spans.range(first..range.end).map(move |(&at, span)| {
-            let span_range = span.range(at);
-            (span_range.start.max(range.start)..span_range.end.min(range.end), span.state)
+        let end = range.end.min(self.units);
+        let mut at = range.start;
+        std::iter::from_fn(move || {
+            let (start, extent) = self.spans.last_until(at).filter(|_| at < end)?;
+            let span = at..(start + extent.units).min(end);
+            at = span.end;
+            Some((span, extent.state))
         })
     }
 
@@ -135,7 +152,7 @@ impl Space {
                 span.stamp = span.stamp.max(before.stamp);
             }
             let end = at + span.units;
-            if let Some(&after) = self.spans.get(&end)
+            if let Some(after) = self.spans.get(end).map(|extent| self.span(end, extent))
                 && after.state == span.state
             {
                 self.remove(end, after);
@@ -146,20 +163,20 @@ impl Space {
         self.insert(at, span);
     }
 
-    fn insert(&mut self, at: u32, span: Span) {
-        self.spans.insert(at, span);
-        match span.state {
-            State::Free => drop(self.free.insert((span.units, at))),
-            State::Hole => drop(self.holes.insert((span.units, at))),
+    fn insert(&mut self, at: u32, Span { units, state, stamp }: Span) {
+        self.spans.insert(at, Extent { units, state });
+        match state {
+            State::Free => self.free.insert(units, at, stamp),
+            State::Hole => self.holes.insert(units, at, ()),
             State::Used(_) | State::Busy => {}
         }
     }
 
     fn remove(&mut self, at: u32, span: Span) {
-        self.spans.remove(&at);
+        self.spans.remove(at);
         match span.state {
-            State::Free => drop(self.free.remove(&(span.units, at))),
-            State::Hole => drop(self.holes.remove(&(span.units, at))),
+            State::Free => self.free.remove(span.units, at),
+            State::Hole => self.holes.remove(span.units, at),
             State::Used(_) | State::Busy => {}
         }
     }
@@ -167,6 +184,7 @@ impl Space {
     /// Every span with its start, by address.
     #[cfg(test)]
     pub(super) fn spans(&self) -> impl Iterator<Item = (u32, Span)> {
-        self.spans.iter().map(|(&at, &span)| (at, span))
+        let starts = self.within(0..self.units).map(|(range, _)| range.start);
+        starts.filter_map(|start| self.around(start))
     }
 }
