@@ -245,31 +245,22 @@ impl Locked<'_> {
         pushed_out
     }
 
-    /// Takes everything out, what was freed first first.
-    pub(crate) fn empty(&mut self) -> Vec<Idle> {
-        self.empty_until(u64::MAX)
-    }
-
-    /// Takes out what was put in by the time that so many had been, what was freed first first.
-    pub(crate) fn empty_until(&mut self, pushed: u64) -> Vec<Idle> {
-        let mut out = Vec::new();
+    /// Takes the block out that was freed first, of those that were put in by the time that so many had
+    /// been.
+    pub(crate) fn pop_oldest(&mut self, pushed: u64) -> Option<Idle> {
         let occupied = get(&self.0.occupied);
-        for at in (0..BINS).filter(|at| occupied >> at & 1 == 1) {
-            let bin = &self.0.bins[at];
-            let filled = get(&bin.filled) as usize;
-            // The oldest stands first.
-            let old = bin.places[..filled].partition_point(|place| get(&place.tick) <= pushed);
-            out.extend(bin.places[..old].iter().map(|place| (get(&place.tick), place.get())));
-            for (place, stays) in (old..filled).enumerate() {
-                bin.places[place].move_from(&bin.places[stays]);
-            }
-            set(&bin.filled, (filled - old) as u64);
-            if old == filled {
-                set(&self.0.occupied, get(&self.0.occupied) & !(1 << at));
-            }
+        // The oldest of a bin stands first.
+        let tick = |&at: &usize| get(&self.0.bins[at].places[0].tick);
+        let at = (0..BINS).filter(|at| occupied >> at & 1 == 1).min_by_key(tick)?;
+        if tick(&at) > pushed {
+            return None;
         }
-        out.sort_unstable_by_key(|&(tick, _)| tick);
-        out.into_iter().map(|(_, idle)| idle).collect()
+        let bin = &self.0.bins[at];
+        let filled = get(&bin.filled) as usize;
+        if filled == 1 {
+            set(&self.0.occupied, occupied & !(1 << at));
+        }
+        Some(bin.remove(0, filled))
     }
 }
 

@@ -270,7 +270,7 @@ impl Front {
                 continue;
             }
             let mut bins = shard.bins.lock();
-            for idle in bins.empty_until(looked) {
+            while let Some(idle) = bins.pop_oldest(looked) {
                 give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
             }
         }
@@ -311,11 +311,12 @@ impl Front {
         }
         // Given under the lock, so that whoever needs a block finds it either here or there.
         let mut bins = shard.bins.lock();
-        let idle = bins.empty();
-        for &idle in &idle {
+        let mut any = false;
+        while let Some(idle) = bins.pop_oldest(u64::MAX) {
             give(self.leave(shard, &bins, idle), Stamp(idle.stamp));
+            any = true;
         }
-        !idle.is_empty()
+        any
     }
 
     /// These blocks are no more, whoever had them: others have their memory now.
@@ -325,7 +326,8 @@ impl Front {
             let mut here = false;
             for shard in self.shards() {
                 let mut bins = shard.bins.lock();
-                for idle in bins.empty() {
+                let all: Vec<_> = std::iter::from_fn(|| bins.pop_oldest(u64::MAX)).collect();
+                for idle in all {
                     if idle.token == token {
                         self.leave(shard, &bins, idle);
                         here = true;
