@@ -16,7 +16,8 @@ FLUSH_COST = 1.0
 
 
 def training(samples):
-    """Time and memory by model. What CUDA itself needs is in `used` alone, of all."""
+    """Time and memory by model. `reserved` has what cuBLAS and cuDNN allocate in the pool's
+    case alone, `taken` all that is taken, of all."""
     def row(name, metric, reference):
         values = {who: samples.median(f"torch {who}", metric)
                   for who in ("own", "expandable") + POOLED}
@@ -35,8 +36,8 @@ def training(samples):
                         f"step-{model}", "own"))
         rows.append(row("peak reserved, MiB (expandable segments)",
                         f"reserved-{model}", "expandable"))
-        rows.append(row("in use on the device at the end, MiB (expandable segments)",
-                        f"used-{model}", "expandable"))
+        rows.append(row("taken from the device, CUDA's own included, MiB (expandable segments)",
+                        f"taken-{model}", "expandable"))
     return rows
 
 

@@ -4,7 +4,9 @@ each step's loss to the last bit (`loss MODEL HEX`), or with --time
     step-MODEL MS ms          a step
     reserved-MODEL SIZE MiB   the most that PyTorch's allocator, or the pool where
                               there is one, ever took from the driver
-    used-MODEL SIZE MiB       what is in use on the device at the end, by anybody
+    taken-MODEL SIZE MiB      what is taken from the device at the end, by NVML: neither
+                              gives anything back before, and what CUDA and its libraries
+                              take for themselves is in it
 """
 
 import argparse
@@ -63,9 +65,8 @@ def train(name):
     reserved = pool.reserved_peak()
     if reserved is None:
         reserved = torch.cuda.max_memory_reserved()
-    free, total = torch.cuda.mem_get_info()
     print(f"reserved-{name} {reserved / 2**20:.1f} MiB")
-    print(f"used-{name} {(total - free) / 2**20:.1f} MiB", flush=True)
+    print(f"taken-{name} {torch.cuda.device_memory_used() / 2**20:.1f} MiB", flush=True)
 
 
 def in_a_child(work, *arguments):
