@@ -319,8 +319,9 @@ impl Front {
         any
     }
 
-    /// These blocks are no more, whoever had them: others have their memory now.
-    pub fn strike(&self, stale: &[DevicePtr]) {
+    /// These blocks are no more, whoever had them: others have their memory now. What has no place here
+    /// any more goes to `give`.
+    pub fn strike(&self, stale: &[DevicePtr], mut give: impl FnMut(Token, Stamp)) {
         for &ptr in stale {
             let Some(token) = self.records.find(ptr) else { continue };
             let mut here = false;
@@ -331,9 +332,9 @@ impl Front {
                     if idle.token == token {
                         self.leave(shard, &bins, idle);
                         here = true;
-                    } else {
-                        // It has just been there.
-                        let _ = bins.push(idle);
+                    } else if let Some(out) = bins.push(idle) {
+                        // A crowd since it came: it is in another bin now, which was full.
+                        give(self.leave(shard, &bins, out), Stamp(out.stamp));
                     }
                 }
             }

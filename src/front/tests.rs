@@ -135,7 +135,7 @@ fn agrees(steps: Vec<Step>, threads: u32) -> Result<(), TestCaseError> {
                 let held = naive.held.iter().map(|(block, _)| *block);
                 let all: Vec<_> = held.chain(naive.idle.values().map(|(idle, _)| *idle)).collect();
                 if let Some(block) = all.get(at % all.len().max(1)) {
-                    front.strike(&[block.ptr]);
+                    front.strike(&[block.ptr], none);
                     naive.idle.remove(&block.token.0);
                     naive.held.retain(|(held, _)| held.token != block.token);
                     naive.slack = naive.slack.max(SLACK_BYTES + block.bytes);
@@ -382,6 +382,31 @@ fn shards_have_nothing_to_do_with_each_other() {
     assert_eq!(found.map(|block| block.token), Some(other.1));
 }
 
+/// Before there was a crowd a large block had a place of its own, and now its bin is full.
+#[test]
+fn what_has_no_place_any_more_goes_to_the_backing() {
+    let front = Front::default();
+    let shard = ShardId::of_thread(0);
+    let enter = |token: u32| {
+        let ptr = DevicePtr(u64::from(token + 1) << 32);
+        let block = Block { ptr, bytes: 8 * MIB, token: Token(token), stamp: Stamp(token.into()) };
+        front.enter(shard, &block, 8 * MIB, 8 * MIB);
+        block
+    };
+    let early = enter(0);
+    front.put(shard, early.token, early.stamp, none);
+    for thread in 1..CROWD as u32 {
+        entered(&front, thread, 100 + thread);
+    }
+    for block in [1, 2, 3, 4, 5, 6, 7, 8].map(enter) {
+        front.put(shard, block.token, block.stamp, none);
+    }
+    let mut out = Vec::new();
+    front.strike(&[DevicePtr(102 << 32)], |token, stamp| out.push((token, stamp)));
+    assert_eq!(out, [(early.token, early.stamp)]);
+    assert_eq!(front.idle(), 8 * 8 * MIB);
+}
+
 /// Who had an address before tells nothing of who has it now.
 #[test]
 fn a_refused_block_leaves_no_trace() {
@@ -397,7 +422,7 @@ fn a_refused_block_leaves_no_trace() {
     enter(3, DevicePtr(1 << 41), 4);
     assert_eq!(front.put(shard, first, Stamp::QUIESCED, none), Put::Refused);
     enter(1, ptr, 32);
-    front.strike(&[ptr]);
+    front.strike(&[ptr], none);
     let mut counters = Counters::default();
     counters.allocated_bytes.add(36 * MIB);
     counters.requested_bytes.add(36 * MIB);

@@ -128,7 +128,7 @@ impl<D: Driver> Pool<D> {
         let progress = Progress { ordered: self.fences.placed(), quiesced: self.quiesced(driver) };
         let (block, stale) = self.backing.grow(driver, class, progress)?;
         // Before the record is written: the backing may have given it the name of a stale block.
-        self.front.strike(&stale);
+        self.strike(&stale);
         self.front.enter(shard, &block, class, bytes);
         Ok((block, stale))
     }
@@ -137,8 +137,14 @@ impl<D: Driver> Pool<D> {
     /// [`Backing::evict`](crate::backing::Backing::evict).
     pub fn evict(&self, ptr: DevicePtr, bytes: u64) -> Vec<DevicePtr> {
         let stale = self.backing.evict(ptr, bytes);
-        self.front.strike(&stale);
+        self.strike(&stale);
         stale
+    }
+
+    fn strike(&self, stale: &[DevicePtr]) {
+        self.front.strike(stale, |token, stamp| {
+            self.give_to_backing(token, stamp);
+        });
     }
 
     /// Takes back an ordered block, to be handed out again unless it is not to be `recycled`. True
