@@ -194,7 +194,7 @@ impl Books {
             self.space.set(handle.range(), State::Hole, Stamp::QUIESCED);
             self.reserved -= u64::from(handle.pages);
             if !failure.left.iter().any(|left| left.memory == handle.memory) {
-                self.counters.release(u64::from(handle.pages) * self.page_bytes);
+                self.taken_back(handle.pages);
             }
         }
         for handle in there {

@@ -157,6 +157,9 @@ impl Model {
         let pages: u64 = refused.iter().map(|left| u64::from(left.pages)).sum();
         assert_eq!(books.reserved, books.handles.pages(), "nothing is under way");
         assert_eq!(counters.reserved_bytes.current, (books.reserved + pages) * PAGE);
+        let there = books.handles.all().count() + refused.len();
+        let counted = counters.num_device_alloc - counters.num_device_free;
+        assert_eq!(counted, there as u64, "each handle that is there was made and not taken back");
         coalesced(books.space());
         coalesced(books.small().space());
     }
