@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fstat, openat, renameat, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, fchmod, fstat, ftruncate, openat, renameat, unlinkat,
+};
 use rustix::io::{Errno, retry_on_intr, write};
 use rustix::process::{Resource, Uid, geteuid, getpid, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
@@ -63,13 +65,13 @@ fn write_and_rename(
 
 /// Appends `line` by one write.
 pub(super) fn append(directory: &Directory, name: &OsStr, line: &[u8]) -> Result<(), FileError> {
-    let file = open_to_append(directory, name, line.len(), OFlags::CREATE)?;
+    let (file, _) = open_to_append(directory, name, line.len(), OFlags::CREATE)?;
     // A disk that takes a part is full: the rest of a line is not worth a second try.
     retry_on_intr(|| write(&file, line)).map_err(FileError::system(&directory.file(name)))?;
     Ok(())
 }
 
-/// Appends all of `contents`, with `new` to a file that does not exist yet.
+/// Appends all of `contents` or nothing, with `new` to a file that does not exist yet.
 pub(super) fn extend(
     directory: &Directory,
     name: &OsStr,
@@ -77,17 +79,26 @@ pub(super) fn extend(
     new: bool,
 ) -> Result<(), FileError> {
     let how = if new { OFlags::CREATE | OFlags::EXCL } else { OFlags::empty() };
-    let file = open_to_append(directory, name, contents.len(), how)?;
-    write_all(&file, contents).map_err(FileError::system(&directory.file(name)))
+    let (file, length) = open_to_append(directory, name, contents.len(), how)?;
+    write_or_take_back(&file, length, contents).map_err(FileError::system(&directory.file(name)))
 }
 
-/// Opens a file that may grow by `more` bytes.
+/// Writes all of `contents` behind the first `length` bytes, or leaves those alone: a disk may take a
+/// part and then be full, and half a piece would make all of the file unreadable.
+fn write_or_take_back(file: impl AsFd, length: u64, contents: &[u8]) -> Result<(), Errno> {
+    write_all(&file, contents).inspect_err(|_| {
+        // Who cannot shorten it cannot do anything else about it either.
+        let _ = ftruncate(&file, length);
+    })
+}
+
+/// Opens a file that may grow by `more` bytes. Gives its length, too.
 fn open_to_append(
     directory: &Directory,
     name: &OsStr,
     more: usize,
     how: OFlags,
-) -> Result<OwnedFd, FileError> {
+) -> Result<(OwnedFd, u64), FileError> {
     let path = directory.file(name);
     regular_or_missing(directory, name)?;
     // Should somebody put a FIFO there in between: NONBLOCK makes opening it fail instead of wait.
@@ -101,9 +112,10 @@ fn open_to_append(
     if Uid::from_raw(stat.st_uid) != geteuid() {
         return Err(FileError::new(&path, Cause::ForeignFile));
     }
-    let length = usize::try_from(stat.st_size).unwrap_or(usize::MAX).saturating_add(more);
-    check_size_limit(length).map_err(|cause| FileError::new(&path, cause))?;
-    Ok(file)
+    let length = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    let longer = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(more);
+    check_size_limit(longer).map_err(|cause| FileError::new(&path, cause))?;
+    Ok((file, length))
 }
 
 /// Refuses what is no file: a device's name must never be replaced, a FIFO never waited for.
@@ -183,6 +195,9 @@ impl Drop for Temporary<'_> {
 #[cfg(test)]
 #[cfg(not(miri))]
 mod tests {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+    use rustix::io::pread;
+
     use super::*;
     use crate::files::Target;
     use crate::files::tests::{Scratch, process};
@@ -201,6 +216,20 @@ mod tests {
             write_and_rename(&directory, OsStr::new(&name), b"x", MODE).expect_err("too long");
         assert_eq!(error.errno(), Some(libc::ENAMETOOLONG));
         assert!(scratch.names().is_empty(), "{:?}", scratch.names());
+    }
+
+    /// A file that may not grow takes what there is room for, as a disk that becomes full.
+    #[test]
+    fn what_is_appended_halfway_is_taken_back() {
+        let file = memfd_create("cupool-test", MemfdFlags::ALLOW_SEALING).expect("made");
+        write_all(&file, b"a whole piece").expect("written");
+        ftruncate(&file, 8192).expect("lengthened");
+        fcntl_add_seals(&file, SealFlags::GROW).expect("sealed");
+        let error = write_or_take_back(&file, 13, &[b'x'; 3 * 4096]).expect_err("no room");
+        assert_eq!(error, Errno::PERM);
+        let mut contents = [0; 64];
+        let length = pread(&file, &mut contents, 0).expect("readable");
+        assert_eq!(&contents[..length], b"a whole piece");
     }
 
     #[test]
