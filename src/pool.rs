@@ -10,17 +10,19 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::backing::{Backing, GRANULE, Token, Trimmed};
+use crate::backing::{Backing, GRANULE, Trimmed};
 use crate::driver::{
-    Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Event, Relaxed, Stream,
+    Context, Current, Device, DeviceFacts, DevicePtr, Driver, DriverError, Relaxed, Stream,
 };
-use crate::front::{Front, ShardId};
+use crate::front::Front;
 use crate::order::{Captures, Fences, Mode, Ordered, Stamp};
 use crate::policy::decay::Aging;
 use crate::stats::{Cause, Counters, Events, Kept, PoolSnapshot};
 use crate::sync::Padded;
+use deferred::Deferred;
 
 mod decay;
+mod deferred;
 mod fill;
 mod lease;
 mod memory;
@@ -28,15 +30,13 @@ mod spare;
 
 pub use lease::{Held, Lease};
 
-/// Blocks that were freed during a capture.
-#[derive(Default)]
-struct Deferred {
-    /// Those of the captures under way: nothing orders them yet.
-    captured: Vec<Token>,
-    /// Those of ended captures, each with an event recorded after its capture's end. The context
-    /// never waits for such an event, since later work may be what earlier work waits for; the
-    /// blocks come back when the host has seen it complete.
-    behind: Vec<(Event, Vec<Token>)>,
+/// How far the device has to come before all that is idle at a moment can be given back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Until {
+    /// It has passed this fence,
+    fence: Stamp,
+    /// and is done with the groups up to this one of what was freed during captures.
+    group: u64,
 }
 
 /// See the [module](self).
@@ -58,8 +58,7 @@ pub struct Pool<D: Driver> {
     spare: Padded<AtomicU64>,
     /// What happens, counted.
     pub events: Padded<Events>,
-    deferred: Mutex<Deferred>,
-    has_deferred: AtomicBool,
+    deferred: Deferred,
     /// A fault has broken the context.
     broken: AtomicBool,
     /// Who works in the context on the pool's own account.
@@ -93,8 +92,7 @@ impl<D: Driver> Pool<D> {
             backing_reason: backing.1,
             spare: Padded::default(),
             events: Padded::default(),
-            deferred: Mutex::default(),
-            has_deferred: AtomicBool::new(false),
+            deferred: Deferred::default(),
             broken: AtomicBool::new(false),
             lease: Lease::default(),
             budget,
@@ -167,74 +165,11 @@ impl<D: Driver> Pool<D> {
         driver.free(ptr)
     }
 
-    /// Takes back a block that was freed during a capture. True if more is held up now than may be
-    /// idle.
-    pub fn defer(&self, shard: ShardId, token: Token) -> bool {
-        self.front.forget(shard, token);
-        self.backing.set_aside(token);
-        {
-            let mut deferred = self.deferred.lock();
-            deferred.captured.push(token);
-            self.has_deferred.store(true, Ordering::Release);
-        }
-        self.backing.aside() > self.budget
-    }
-
-    /// The last capture of the process has ended.
-    pub fn captures_ended(&self, driver: &D, captures: &Captures) {
-        if !self.has_deferred.load(Ordering::Acquire) {
-            return;
-        }
-        let tokens = std::mem::take(&mut self.deferred.lock().captured);
-        if tokens.is_empty() {
-            return;
-        }
-        let marked = self.fences.mark(driver, captures);
-        let mut deferred = self.deferred.lock();
-        match marked {
-            Ok(Some(event)) => deferred.behind.push((event, tokens)),
-            // Another capture began, whose end will do, or the context is broken.
-            Ok(None) | Err(_) => deferred.captured.extend(tokens),
-        }
-        // Whoever collected meanwhile has found nothing.
-        self.has_deferred.store(true, Ordering::Release);
-    }
-
-    /// Makes idle what was freed during captures and is done.
-    fn collect(&self, driver: &D) {
-        let groups = std::mem::take(&mut self.deferred.lock().behind);
-        let mut waiting = Vec::new();
-        {
-            let _relaxed = Relaxed::enter(driver);
-            for (event, tokens) in groups {
-                if matches!(driver.event_done(event), Ok(true)) {
-                    self.fences.recycle(event);
-                    for token in tokens {
-                        self.backing.give(token, Stamp::QUIESCED);
-                    }
-                } else {
-                    waiting.push((event, tokens));
-                }
-            }
-        }
-        let mut deferred = self.deferred.lock();
-        deferred.behind.append(&mut waiting);
-        let none = deferred.behind.is_empty() && deferred.captured.is_empty();
-        self.has_deferred.store(!none, Ordering::Release);
-    }
-
     /// Waits for everything that is freed and not yet done.
     pub fn wait_pending(&self, driver: &D) {
         // A fault shows in the program's own next call.
         let _ = self.settle(driver);
-        let events: Vec<Event> =
-            self.deferred.lock().behind.iter().map(|&(event, _)| event).collect();
-        let _relaxed = Relaxed::enter(driver);
-        for event in events {
-            let _ = driver.wait_event(event);
-        }
-        drop(_relaxed);
-        self.collect(driver);
+        self.wait_collect(driver);
     }
 
     /// Pays the wait that is owed for the fences placed so far.
@@ -249,30 +184,45 @@ impl<D: Driver> Pool<D> {
         Ok(())
     }
 
-    /// Gives idle memory back until at most `keep` bytes are idle. Makes the context current.
+    /// Gives idle memory back until at most `keep` bytes are idle. Makes the context current. Where giving
+    /// back does not wait for the device by itself, nothing here does.
     pub fn trim(&self, driver: &D, keep: u64) -> Trimmed {
+        self.trim_by(driver, keep, self.backing.is_native())
+    }
+
+    /// The same, and waits for what was freed during captures, as the driver's free would.
+    pub fn trim_waiting(&self, driver: &D, keep: u64) -> Trimmed {
+        self.trim_by(driver, keep, true)
+    }
+
+    fn trim_by(&self, driver: &D, keep: u64, wait: bool) -> Trimmed {
         let _relaxed = Relaxed::enter(driver);
-        self.collect(driver);
+        // A fault shows in the program's own next call.
+        let _ = self.collect(driver);
         self.drain();
         let Ok(_current) = Current::enter(driver, self.context) else {
             let kept = Kept::unless_nothing(self.idle(), "its context cannot be entered");
             return Trimmed { kept: kept.into_iter().collect(), ..Trimmed::default() };
         };
-        let mut trimmed = self.trim_deferred_too(driver, keep);
-        if self.backing.aside() > keep && trimmed.released > 0 {
+        let mut trimmed = self.trim_deferred_too(driver, keep, wait);
+        if wait && self.backing.aside() > keep && trimmed.released > 0 {
             // To wait takes memory, of which there may have been none until now.
-            let more = self.trim_deferred_too(driver, keep);
+            let more = self.trim_deferred_too(driver, keep, wait);
             trimmed = Trimmed { released: trimmed.released + more.released, ..more };
         }
-        let bytes = self.backing.aside();
-        if bytes > keep {
-            trimmed.kept.push(Kept { bytes, why: "freed during a stream capture" });
+        let aside = self.backing.aside();
+        if aside > keep {
+            let waiting = self.deferred.waiting_bytes().min(aside);
+            trimmed.pending += waiting;
+            let why = "freed during a stream capture";
+            trimmed.kept.extend(Kept::unless_nothing(aside - waiting, why));
         }
         trimmed
     }
 
-    fn trim_deferred_too(&self, driver: &D, keep: u64) -> Trimmed {
-        let released = if self.backing.aside() > keep { self.release_deferred(driver) } else { 0 };
+    fn trim_deferred_too(&self, driver: &D, keep: u64, wait: bool) -> Trimmed {
+        let wait = wait && self.backing.aside() > keep;
+        let released = if wait { self.release_deferred(driver) } else { 0 };
         let mut trimmed = self.backing.trim(driver, keep, self.quiesced(driver));
         trimmed.released += released;
         trimmed
@@ -288,91 +238,55 @@ impl<D: Driver> Pool<D> {
         self.fences.poll(driver).unwrap_or(self.fences.completed())
     }
 
-    /// Returns once the device has passed fence `until`, or at `deadline`.
-    pub fn linger(&self, driver: &D, until: Stamp, deadline: Instant) {
-        while self.quiesced(driver) < until && Instant::now() < deadline {
+    /// Returns once the device has come so far, or at `deadline`.
+    pub fn linger(&self, driver: &D, until: &Until, deadline: Instant) {
+        while self.awaits(driver, until) && Instant::now() < deadline {
             thread::sleep(Duration::from_micros(20));
         }
     }
 
-    /// Gives back what a flush could not, as far as it was freed before fence `until` and is done
-    /// by now. Gives the bytes given back, and whether more may follow.
-    pub fn trim_pending(&self, driver: &D, until: Stamp) -> (u64, bool) {
+    /// Gives back what a flush could not, as far as it was freed before that and is done by now. Gives
+    /// the bytes given back, and whether more may follow.
+    pub fn trim_pending(&self, driver: &D, until: &Until) -> (u64, bool) {
         let _relaxed = Relaxed::enter(driver);
         let Ok(_current) = Current::enter(driver, self.context) else { return (0, false) };
-        let Ok(completed) = self.fences.poll(driver) else { return (0, false) };
-        let trimmed = self.backing.trim(driver, 0, completed.min(until));
-        (trimmed.released, completed < until)
+        let more = self.awaits(driver, until);
+        let trimmed = self.backing.trim(driver, 0, self.fences.completed().min(until.fence));
+        (trimmed.released, more)
     }
 
-    /// Whether the device is on its way to fence `until`. Not if the context is broken: then it never
-    /// gets there.
-    pub fn awaits(&self, driver: &D, until: Stamp) -> bool {
-        self.fences.poll(driver).is_ok_and(|completed| completed < until)
+    /// Whether the device is on its way there. Not if the context is broken: then it never gets there.
+    pub fn awaits(&self, driver: &D, until: &Until) -> bool {
+        let Ok(completed) = self.fences.poll(driver) else { return false };
+        let collected = self.collect(driver).is_ok();
+        completed < until.fence || (collected && self.deferred.waits(until.group))
     }
 
-    /// The fence behind which whatever is idle now can be given back. It is placed if it is not yet:
-    /// only what was freed without one needs it, and other threads' work would wait for it.
-    pub fn order_idle(&self, driver: &D, captures: &Captures, mode: Mode) -> Stamp {
+    /// How far the device is known to have come. It grows whenever it comes further.
+    pub fn reached(&self) -> u64 {
+        self.fences.completed().0 + self.deferred.done()
+    }
+
+    /// How far the device has to come before whatever is idle now can be given back, but for what is
+    /// freed during captures under way. The fence is placed if it is not yet: only what was freed without
+    /// one needs it, and other threads' work would wait for it.
+    pub fn order_idle(&self, driver: &D, captures: &Captures, mode: Mode) -> Until {
         if !captures.any() {
             // No event marked its end where the driver refused one.
             self.captures_ended(driver, captures);
         }
         if self.backing.is_native() {
-            return Stamp::QUIESCED;
+            return Until { fence: Stamp::QUIESCED, group: 0 };
         }
+        let group = self.deferred.last();
         if mode != Mode::Lazy {
-            return self.fences.placed();
+            return Until { fence: self.fences.placed(), group };
         }
-        match self.fences.place(driver, captures) {
+        let fence = match self.fences.place(driver, captures) {
             Ok(Ordered::Yes(stamp)) => stamp,
             Ok(Ordered::Captured) | Err(_) => self.fences.placed(),
-        }
-    }
-
-    /// Gives back what was freed during captures, also those under way: a program that always
-    /// captures somewhere would else never get it again. The driver's own free needs no fence, and
-    /// disturbs no capture of others where the thread is relaxed. Gives the bytes.
-    fn release_deferred(&self, driver: &D) -> u64 {
-        let Deferred { captured, behind } = std::mem::take(&mut *self.deferred.lock());
-        if !self.backing.is_native() && self.wait_natively(driver).is_err() {
-            let mut deferred = self.deferred.lock();
-            deferred.captured.extend(captured);
-            deferred.behind.extend(behind);
-            self.has_deferred.store(true, Ordering::Release);
-            return 0;
-        }
-        let (events, groups): (Vec<_>, Vec<_>) = behind.into_iter().unzip();
-        for event in events {
-            self.fences.recycle(event);
-        }
-        let tokens = groups.into_iter().flatten().chain(captured);
-        if !self.backing.is_native() {
-            for token in tokens {
-                self.backing.give(token, Stamp::QUIESCED);
-            }
-            return 0;
-        }
-        let (released, mut refused) = self.dispose_all(driver, tokens);
-        if !refused.is_empty() {
-            let mut deferred = self.deferred.lock();
-            deferred.captured.append(&mut refused);
-            self.has_deferred.store(true, Ordering::Release);
-        }
-        released
-    }
-
-    /// Gives blocks straight back to the driver. Gives the bytes, and the blocks that it refused.
-    fn dispose_all(&self, driver: &D, tokens: impl Iterator<Item = Token>) -> (u64, Vec<Token>) {
-        let mut released = 0;
-        let mut refused = Vec::new();
-        for token in tokens {
-            match self.backing.dispose(token, &mut |ptr| driver.free(ptr)) {
-                Ok(bytes) => released += bytes,
-                Err(_) => refused.push(token),
-            }
-        }
-        (released, refused)
+        };
+        Until { fence, group }
     }
 
     /// Gives back what is idle beyond the budget, as far as the device is done with it. Of the rest
@@ -406,8 +320,7 @@ impl<D: Driver> Pool<D> {
     pub fn end(&self, driver: &D) -> (Vec<DevicePtr>, PoolSnapshot) {
         self.drain();
         let (held, counters) = self.backing.end(driver);
-        *self.deferred.lock() = Deferred::default();
-        self.has_deferred.store(false, Ordering::Release);
+        self.deferred.forget();
         let mut snapshot = self.describe(counters, false);
         snapshot.counters.end();
         (held, snapshot)

@@ -287,13 +287,14 @@ impl<D: Driver> Backing<D> for Exact {
         books.idle
     }
 
-    fn set_aside(&self, token: Token) {
+    fn set_aside(&self, token: Token) -> u64 {
         let mut guard = self.books.lock();
         let books = &mut *guard;
         let record = &mut books.records[token.0 as usize];
         record.life = Life::Aside;
         books.aside += record.bytes;
         books.counters.take_back(record.bytes, record.requested);
+        record.bytes
     }
 
     fn release(&self, driver: &D, take: Take) -> Trimmed {

@@ -131,8 +131,8 @@ pub trait Backing<D: Driver>: Send + Sync {
     /// bytes are idle now.
     fn give(&self, token: Token, stamp: Stamp) -> u64;
 
-    /// Takes a block back that is not idle before it is [given](Self::give), too.
-    fn set_aside(&self, token: Token);
+    /// Takes a block back that is not idle before it is [given](Self::give), too. Gives its size.
+    fn set_aside(&self, token: Token) -> u64;
 
     /// Gives idle memory back, in the current context.
     fn release(&self, driver: &D, take: Take) -> Trimmed;

@@ -19,9 +19,8 @@ impl<D: Driver> Pool<D> {
         shard: ShardId,
         bytes: u64,
     ) -> Option<Block> {
-        if self.has_deferred.load(Ordering::Acquire) {
-            self.collect(driver);
-        }
+        // A fault shows in the program's own next call.
+        let _ = self.collect(driver);
         let class = round_up(bytes)?;
         if mode == Mode::Lazy && !captures.any() {
             return self.reuse_lazily(driver, captures, shard, class, bytes);

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use parking_lot::Mutex;
 
 use super::{Phase, Pools};
+use crate::backing::Trimmed;
 use crate::driver::{Device, Driver};
-use crate::order::Stamp;
 use crate::policy;
-use crate::pool::Pool;
+use crate::pool::{Pool, Until};
 use crate::stats::{Cause, FlushReason, FlushRecord, Kept};
 
 /// How long a flush gives the device to pass the last fence before what it may still use is left for
@@ -33,8 +33,8 @@ struct Rest {
     cause: Cause,
     /// In the pool of this number.
     pool: u32,
-    /// What was freed before this fence.
-    until: Stamp,
+    /// What was idle then.
+    until: Until,
 }
 
 /// The last flushes, and what is left of them.
@@ -154,6 +154,21 @@ impl<D: Driver> Pools<D> {
 
     /// The same on one device, if one is named.
     pub fn flush_on(&self, reason: FlushReason, only: Option<Device>) -> FlushRecord {
+        self.flush_by(reason, only, |pool| pool.trim(&self.driver, 0))
+    }
+
+    /// The same for lack of memory, which waits for what was freed during captures as the driver's free
+    /// would have.
+    pub(super) fn flush_waiting(&self, only: Option<Device>) -> FlushRecord {
+        self.flush_by(FlushReason::OutOfMemory, only, |pool| pool.trim_waiting(&self.driver, 0))
+    }
+
+    fn flush_by(
+        &self,
+        reason: FlushReason,
+        only: Option<Device>,
+        trim: impl Fn(&Pool<D>) -> Trimmed,
+    ) -> FlushRecord {
         let wanted = |pool: &Pool<D>| only.is_none_or(|device| pool.device == device);
         let started = Instant::now();
         let mut record = FlushRecord::new(reason);
@@ -164,8 +179,8 @@ impl<D: Driver> Pools<D> {
             let why_not = match (self.phase(), pool.lease.hold()) {
                 (Phase::Open, Some(_held)) => {
                     let until = pool.order_idle(&self.driver, &self.captures, self.mode.mode());
-                    pool.linger(&self.driver, until, started + PATIENCE);
-                    let trimmed = pool.trim(&self.driver, 0);
+                    pool.linger(&self.driver, &until, started + PATIENCE);
+                    let trimmed = trim(pool);
                     record.released += trimmed.released;
                     pool.events.released.add(reason.cause(), trimmed.released);
                     record.pending += trimmed.pending;
@@ -217,7 +232,7 @@ impl<D: Driver> Pools<D> {
                 self.flushes.leave(std::iter::once(rest));
                 continue;
             };
-            let (released, more) = pool.trim_pending(&self.driver, rest.until);
+            let (released, more) = pool.trim_pending(&self.driver, &rest.until);
             self.flushes.amend(rest.record, released);
             pool.events.released.add(rest.cause, released);
             if more {

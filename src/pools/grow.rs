@@ -8,7 +8,7 @@ use crate::backing::Block;
 use crate::driver::{DevicePtr, Driver, DriverError, Relaxed};
 use crate::front::ShardId;
 use crate::pool::Pool;
-use crate::stats::{Events, FlushReason};
+use crate::stats::Events;
 
 /// How long an allocation waits for memory that other threads are giving back. Theirs is a wait for
 /// the device, which may in turn wait for this thread.
@@ -63,7 +63,7 @@ impl<D: Driver> Pools<D> {
             if let Some(block) = pool.reuse(&self.driver, &self.captures, mode, shard, bytes) {
                 return Ok(Regained::Reused(block));
             }
-            let flushed = self.flush_on(FlushReason::OutOfMemory, Some(pool.device));
+            let flushed = self.flush_waiting(Some(pool.device));
             // Another thread may be in the middle of giving back what this one needs.
             let leaving = self.table.all().iter().any(|other| other.backing().leaving() > 0);
             match pool.grow(&self.driver, shard, bytes) {

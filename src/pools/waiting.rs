@@ -36,7 +36,7 @@ impl<D: Driver> Pools<D> {
     fn wait_until(&self, pool: &Pool<D>, deadline: Instant) {
         let Some(_held) = pool.lease.hold() else { return };
         let until = pool.order_idle(&self.driver, &self.captures, self.mode.mode());
-        while pool.awaits(&self.driver, until) && Instant::now() < deadline {
+        while pool.awaits(&self.driver, &until) && Instant::now() < deadline {
             std::thread::sleep(PAUSE);
         }
     }
@@ -49,7 +49,9 @@ impl<D: Driver> Pools<D> {
             let deadline = Instant::now() + RETRY_FOR;
             self.table.all().iter().for_each(|pool| self.wait_until(pool, deadline));
         }
-        let given_back = self.flush(FlushReason::OutOfMemory).given_back() > 0;
+        let flushed =
+            if wait { self.flush_waiting(None) } else { self.flush(FlushReason::OutOfMemory) };
+        let given_back = flushed.given_back() > 0;
         let device = if wait { self.driver.context_device().ok() } else { None };
         device.is_some_and(|device| self.neighbours_help(device, &mut Asking::default()))
             || given_back
@@ -59,6 +61,6 @@ impl<D: Driver> Pools<D> {
     pub(super) fn reached(&self, device: Device) -> u64 {
         let pools = self.table.all();
         let here = pools.iter().filter(|pool| pool.device == device);
-        here.map(|pool| pool.fences.completed().0).sum()
+        here.map(|pool| pool.reached()).sum()
     }
 }

@@ -27,6 +27,8 @@ same! {
         "order:strict", "order:auto", "order:strict,backing:exact", "order:auto,backing:exact",
         "order:lazy,backing:exact",
     ];
+    a_flush_after_a_free_during_a_capture: Victim::new("flush_spin_captured"),
+        &["order:strict", "order:fence", "order:auto"];
     a_flush_while_the_block_is_still_read: Victim::new("flush_late"), ALL;
 }
 

@@ -173,12 +173,13 @@ impl Books {
         }
     }
 
-    /// Takes a block back that is not idle before it is [given](Self::give).
-    pub(super) fn set_aside(&mut self, token: Token) {
+    /// Takes a block back that is not idle before it is [given](Self::give). Gives its size.
+    pub(super) fn set_aside(&mut self, token: Token) -> u64 {
         let record = &mut self.records[token.0 as usize];
         record.life = Life::Aside;
         self.aside += record.bytes;
         self.counters.take_back(record.bytes, record.requested);
+        record.bytes
     }
 
     /// The block whose addresses hold `ptr`: where it starts, and what is known of it.

@@ -200,8 +200,8 @@ impl<D: Driver> Backing<D> for Arena {
         self.open(driver, device)
     }
 
-    fn set_aside(&self, token: Token) {
-        self.books.lock().set_aside(token);
+    fn set_aside(&self, token: Token) -> u64 {
+        self.books.lock().set_aside(token)
     }
 
     fn release(&self, driver: &D, take: Take) -> Trimmed {

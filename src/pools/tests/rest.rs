@@ -35,14 +35,85 @@ fn what_the_device_still_uses_goes_when_it_is_done() {
     }
 }
 
+/// A block of eight mebibytes that is freed during a capture and that the device still uses.
+fn free_one_during_a_capture(pools: &Pools<FakeDriver>) {
+    let ptr = pools.allocate(BYTES).unwrap();
+    pools.begin_capture(STREAM, || pools.driver().start_capture(STREAM));
+    pools.driver().submit();
+    pools.free(ptr).unwrap();
+}
+
+fn end_capture(pools: &Pools<FakeDriver>) {
+    pools.end_capture(STREAM, || pools.driver().stop_capture(STREAM));
+}
+
+/// Times that the driver was called and then waits for the device.
+fn waits(pools: &Pools<FakeDriver>) -> usize {
+    ["free", "wait_event", "synchronize"].map(|call| pools.driver().count(call)).iter().sum()
+}
+
+#[test]
+fn what_was_freed_during_a_capture_is_not_waited_for_either() {
+    for order in ["strict", "fence", "auto"] {
+        let pools = arena(&format!("order:{order},max_idle:none"));
+        free_one_during_a_capture(&pools);
+        let flush = pools.flush(FlushReason::Signal);
+        let kept: Vec<_> = flush.kept.iter().map(|kept| (kept.bytes, kept.why)).collect();
+        assert_eq!((flush.released, flush.pending), (0, 0), "{order}");
+        assert_eq!(kept, [(BYTES, "freed during a stream capture")], "{order}");
+        assert!(!pools.has_rest(), "{order}: nothing tells when it is done");
+
+        end_capture(&pools);
+        let flush = pools.flush(FlushReason::Signal);
+        assert_eq!((flush.released, flush.pending, flush.kept), (0, BYTES, vec![]), "{order}");
+        assert!(pools.flush_rest(), "{order}: it is not done yet");
+        assert_eq!((waits(&pools), pools.driver().count("unmap_memory")), (0, 0), "{order}");
+        pools.driver().finish();
+        assert!(!pools.flush_rest(), "{order}: that was all");
+        assert_eq!(pools.driver().reserved(), 0, "{order}");
+        let record = pools.snapshot().flushes.pop().unwrap();
+        assert_eq!((record.released_later, record.idle_after), (BYTES, 0), "{order}");
+    }
+}
+
+#[test]
+fn what_is_freed_during_a_later_capture_is_not_its_business() {
+    let pools = arena("order:fence");
+    free_one_during_a_capture(&pools);
+    end_capture(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    pools.driver().finish();
+    free_one_during_a_capture(&pools);
+    end_capture(&pools);
+    assert!(!pools.flush_rest());
+    assert_eq!(pools.driver().reserved(), BYTES);
+}
+
+#[test]
+fn a_context_that_is_broken_has_no_rest() {
+    let pools = arena("order:fence");
+    free_one_during_a_capture(&pools);
+    end_capture(&pools);
+    pools.flush(FlushReason::EmptyCache);
+    pools.driver().fail_next("event_done", DriverError::INVALID_CONTEXT);
+    assert!(!pools.flush_rest());
+}
+
 #[test]
 fn a_device_that_is_about_to_be_done_is_given_a_moment() {
-    let pools = arena("order:fence");
-    free_one_in_use(&pools);
-    pools.driver().finish_when_asked(1);
-    let flush = pools.flush(FlushReason::EmptyCache);
-    assert_eq!((flush.released, flush.pending), (BYTES, 0));
-    assert!(!pools.has_rest());
+    for captured in [false, true] {
+        let pools = arena("order:fence");
+        if captured {
+            free_one_during_a_capture(&pools);
+            end_capture(&pools);
+        } else {
+            free_one_in_use(&pools);
+        }
+        pools.driver().finish_when_asked(2);
+        let flush = pools.flush(FlushReason::EmptyCache);
+        assert_eq!((flush.released, flush.pending), (BYTES, 0));
+        assert!(!pools.has_rest());
+    }
 }
 
 #[test]
