@@ -22,6 +22,8 @@ impl<D: Driver> Pool<D> {
     ) -> Duration {
         let mut aging = self.aging.lock();
         if aging.is_due(now, decay) {
+            // A fault shows in the program's own next call.
+            let _ = self.collect(driver);
             if decay.is_zero() {
                 self.drain();
             } else {
@@ -54,6 +56,7 @@ impl<D: Driver> Pool<D> {
 
     /// Gives back what `take` says, including what waits in front of the backing. Gives the bytes.
     pub fn release(&self, driver: &D, take: impl FnOnce(Stamp) -> Take) -> u64 {
+        let _ = self.collect(driver);
         self.drain();
         self.release_some(driver, take)
     }

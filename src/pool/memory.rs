@@ -19,8 +19,6 @@ impl<D: Driver> Pool<D> {
         shard: ShardId,
         bytes: u64,
     ) -> Option<Block> {
-        // A fault shows in the program's own next call.
-        let _ = self.collect(driver);
         let class = round_up(bytes)?;
         if mode == Mode::Lazy && !captures.any() {
             return self.reuse_lazily(driver, captures, shard, class, bytes);
@@ -29,7 +27,7 @@ impl<D: Driver> Pool<D> {
         // Handed on as it is: a block that is put together here again costs time.
         match self.front.take(shard, class, bytes, horizon) {
             Some(block) => Some(block),
-            None => self.reuse_from_backing(shard, class, bytes, horizon),
+            None => self.reuse_from_backing(driver, shard, class, bytes, horizon),
         }
     }
 
@@ -43,7 +41,7 @@ impl<D: Driver> Pool<D> {
         class: u64,
         bytes: u64,
     ) -> Option<Block> {
-        let block = self.find_lazily(shard, class, bytes)?;
+        let block = self.find_lazily(driver, shard, class, bytes)?;
         if block.stamp > self.fences.placed() {
             match self.fences.reach(driver, captures, block.stamp) {
                 Ok(Ordered::Yes(_)) => {}
@@ -60,7 +58,7 @@ impl<D: Driver> Pool<D> {
 
     /// Idle memory, if possible such as needs no fence.
     #[inline]
-    fn find_lazily(&self, shard: ShardId, class: u64, bytes: u64) -> Option<Block> {
+    fn find_lazily(&self, driver: &D, shard: ShardId, class: u64, bytes: u64) -> Option<Block> {
         let any = Stamp(u64::MAX);
         let placed = self.fences.placed();
         let found = match self.front.take_lazily(shard, class, bytes, placed) {
@@ -74,7 +72,7 @@ impl<D: Driver> Pool<D> {
             },
             Lazily::Nothing => None,
         };
-        found.or_else(|| self.reuse_from_backing(shard, class, bytes, any))
+        found.or_else(|| self.reuse_from_backing(driver, shard, class, bytes, any))
     }
 
     /// Asks the backing for what is idle there, together with what threads have freed.
@@ -87,11 +85,14 @@ impl<D: Driver> Pool<D> {
     #[cold]
     fn reuse_from_backing(
         &self,
+        driver: &D,
         shard: ShardId,
         class: u64,
         bytes: u64,
         horizon: Stamp,
     ) -> Option<Block> {
+        // A fault shows in the program's own next call.
+        let _ = self.collect(driver);
         let ask = || self.backing.reuse(class, horizon);
         let give = |token, stamp| {
             self.give_to_backing(token, stamp);

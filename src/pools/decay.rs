@@ -210,6 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_freed_during_a_capture_is_found_without_a_miss() {
+        for backing in ["arena", "exact"] {
+            let pools = pools(&format!("decay:8s,backing:{backing}"));
+            let ptr = pools.allocate(64 * MIB).unwrap();
+            let stream = Stream(7);
+            pools.begin_capture(stream, || pools.driver().start_capture(stream));
+            pools.free(ptr).unwrap();
+            pools.end_capture(stream, || pools.driver().stop_capture(stream));
+            Worker::new().run(&pools, 2 * DECAY);
+            assert_eq!(pools.driver().reserved(), 0, "{backing}");
+        }
+    }
+
+    #[test]
     fn where_nothing_is_idle_little_is_looked() {
         let pools = pools("decay:8s");
         let ptr = pools.allocate(4 * MIB).unwrap();

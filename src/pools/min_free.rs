@@ -122,6 +122,18 @@ mod tests {
     }
 
     #[test]
+    fn what_was_freed_during_a_capture_goes_too() {
+        let pools = pools("min_free:75%,backing:arena");
+        let ptr = pools.allocate(512 * MIB).unwrap();
+        let stream = Stream(7);
+        pools.begin_capture(stream, || pools.driver().start_capture(stream));
+        pools.free(ptr).unwrap();
+        pools.end_capture(stream, || pools.driver().stop_capture(stream));
+        pools.keep_free();
+        assert_eq!(pools.driver().reserved(), 256 * MIB);
+    }
+
+    #[test]
     fn the_driver_is_asked_only_where_something_is_idle() {
         let quiet = pools("min_free:75%");
         let ptr = quiet.allocate(512 * MIB).unwrap();
