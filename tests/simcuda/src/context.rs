@@ -18,6 +18,10 @@ use crate::state::{self, Locked, Sim};
 /// A context's handle.
 pub type ContextId = usize;
 
+/// Where the handles of contexts that programs make begin.
+const HANDLES: ContextId = 0x0a00_0000_0000;
+const DISTANCE: usize = 0x1000;
+
 /// A context that exists.
 pub struct Context {
     /// The device's ordinal.
@@ -97,6 +101,12 @@ pub fn given_or_current(sim: &Sim, id: ContextId) -> Api<ContextId> {
     }
 }
 
+/// A handle that no context has: that of one that has ended, if there is any.
+pub fn free_handle(sim: &Sim) -> ContextId {
+    let mut handles = (HANDLES..).step_by(DISTANCE);
+    handles.find(|id| !sim.contexts.contains_key(id)).expect("there are more than contexts")
+}
+
 /// Makes a context.
 pub fn make(sim: &mut Sim, id: ContextId, device: usize, primary: bool) {
     let serial = sim.new_handle() as u64;
@@ -154,7 +164,7 @@ pub fn dissolve(sim: &mut Locked, id: ContextId) {
 pub fn create(context: Out<usize>, _flags: u32, device: i32) -> Api {
     let ordinal = device::check(device)?;
     let mut sim = state::lock();
-    let id = sim.new_handle();
+    let id = free_handle(&sim);
     context.set(id)?;
     make(&mut sim, id, ordinal, false);
     with_stack(|stack| stack.push(id));

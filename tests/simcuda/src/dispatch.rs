@@ -8,6 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -82,6 +83,9 @@ pub fn call(entry: &'static Entry, per_thread: bool, body: impl FnOnce() -> Api)
     });
     if SETTINGS.latency {
         latency::spend(entry.name, began);
+    }
+    if let Some((_, time)) = SETTINGS.linger.iter().find(|(name, _)| name == entry.name) {
+        thread::sleep(*time);
     }
     log(entry, result);
     result

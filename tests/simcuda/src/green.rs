@@ -35,7 +35,7 @@ pub fn create(green: Out<usize>, _description: usize, device: i32, _flags: u32) 
     }
     let primary = primary::keep(device)?;
     let mut sim = state::lock();
-    let id = sim.new_handle();
+    let id = context::free_handle(&sim);
     context::make(&mut sim, id, ordinal, false);
     sim.contexts.get_mut(&id).expect("just made").part_of = Some(primary);
     green.set(id)

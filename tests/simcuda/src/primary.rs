@@ -3,9 +3,10 @@
 use crate::abi::Out;
 use crate::context::{self, ContextId};
 use crate::device;
+use crate::engine;
 use crate::error::{Api, Error};
 use crate::settings::SETTINGS;
-use crate::state;
+use crate::state::{self, Sim};
 
 const PRIMARY_HANDLES: usize = 0x0b00_0000_0000;
 const DISTANCE: usize = 0x1000;
@@ -33,6 +34,11 @@ pub fn keep(device: i32) -> Api<ContextId> {
     Ok(id)
 }
 
+/// Whether a context has work that is not done.
+fn works(sim: &Sim, id: ContextId) -> bool {
+    !sim.engine.is_complete(&engine::all_of_context(sim, id))
+}
+
 /// `cuDevicePrimaryCtxRetain`
 pub fn retain(context: Out<usize>, device: i32) -> Api {
     context.set(find(device)?.1)?;
@@ -43,6 +49,11 @@ pub fn retain(context: Out<usize>, device: i32) -> Api {
 pub fn release(device: i32) -> Api {
     let (ordinal, id) = find(device)?;
     let mut sim = state::lock();
+    // It takes effect once the work is done: who retains the context before that keeps it.
+    while sim.retained.get(&ordinal) == Some(&1) && works(&sim, id) {
+        let all = engine::all_of_context(&sim, id);
+        engine::wait(&mut sim, &all);
+    }
     let count = sim.retained.entry(ordinal).or_default();
     *count = count.checked_sub(1).ok_or(Error::INVALID_CONTEXT)?;
     if *count == 0 && sim.contexts.contains_key(&id) {

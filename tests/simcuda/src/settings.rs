@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// Read once, at the first call of the driver.
 pub static SETTINGS: LazyLock<Settings> = LazyLock::new(Settings::read);
@@ -43,6 +44,8 @@ pub struct Settings {
     pub prompt: bool,
     /// `SIMCUDA_FAULTS=name:call=code,…`.
     pub faults: Vec<Fault>,
+    /// `SIMCUDA_LINGER=name=microseconds,…`: calls that return only so long after they took effect.
+    pub linger: Vec<(String, Duration)>,
     /// `SIMCUDA_LOG`: a file that gets one line for each call.
     pub log: Option<PathBuf>,
     /// `SIMCUDA_COUNTS`: a file that gets the number of calls of each function at exit.
@@ -65,6 +68,7 @@ impl Settings {
             peers: flag("SIMCUDA_PEERS"),
             prompt: flag("SIMCUDA_PROMPT"),
             faults: parse_faults(&env::var("SIMCUDA_FAULTS").unwrap_or_default()),
+            linger: parse_linger(&env::var("SIMCUDA_LINGER").unwrap_or_default()),
             log: path("SIMCUDA_LOG"),
             counts: path("SIMCUDA_COUNTS"),
             left: path("SIMCUDA_LEFT"),
@@ -96,6 +100,17 @@ fn parse_fault(item: &str) -> Option<Fault> {
     let (name, rest) = item.split_once(':')?;
     let (call, code) = rest.split_once('=')?;
     Some(Fault { name: name.to_owned(), call: call.parse().ok()?, code: code.parse().ok()? })
+}
+
+fn parse_linger(text: &str) -> Vec<(String, Duration)> {
+    let parse = |item: &str| {
+        let (name, microseconds) = item.split_once('=')?;
+        Some((name.to_owned(), Duration::from_micros(microseconds.parse().ok()?)))
+    };
+    text.split(',')
+        .filter(|item| !item.is_empty())
+        .map(|item| parse(item).unwrap_or_else(|| refuse("SIMCUDA_LINGER", item)))
+        .collect()
 }
 
 /// A test that runs under other settings than it asked for proves nothing: end it.
