@@ -22,6 +22,7 @@ use threads::nanoseconds;
 
 mod decay;
 mod driver_pools;
+mod endings;
 mod exports;
 mod faults;
 mod flush;
@@ -74,6 +75,7 @@ pub struct Pools<D: Driver> {
     marks: marks::Marks,
     mode: ModeSwitch,
     captures: Captures,
+    endings: endings::Endings,
     faults: faults::Faults,
     host_functions: host_functions::HostFunctions,
     /// The wait for the fences placed since the last settling.
@@ -119,6 +121,7 @@ impl<D: Driver> Pools<D> {
             blocks: PtrMap::default(),
             marks: marks::Marks::default(),
             captures: Captures::default(),
+            endings: endings::Endings::default(),
             faults: faults::Faults::default(),
             host_functions: host_functions::HostFunctions::default(),
             debt: Debt::default(),

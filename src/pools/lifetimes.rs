@@ -59,6 +59,12 @@ impl<D: Driver> Pools<D> {
         }
     }
 
+    /// The driver has given `context` to the program, as a new one or one more time: returns once
+    /// nothing is left here of one that had its handle before.
+    pub fn context_given(&self, context: Context) {
+        self.endings.pass(context);
+    }
+
     /// Runs what is to end `context`, `call` (its destruction, the primary context's reset or
     /// release), and gives its `CUresult`. What is owed is paid first, and no flush works in the
     /// context meanwhile. `remains` tells whether the context exists after a call that succeeded.
@@ -69,6 +75,7 @@ impl<D: Driver> Pools<D> {
         remains: impl FnOnce() -> bool,
     ) -> i32 {
         self.settle();
+        let _ending = self.endings.begin(context);
         let mut pools = self.table.all();
         pools.retain(|pool| pool.context == context);
         pools.iter().for_each(|pool| pool.lease.revoke());

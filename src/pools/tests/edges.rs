@@ -37,6 +37,38 @@ fn a_context_that_remains_keeps_its_pool() {
     assert_eq!(pools.allocate(MIB), Ok(ptr));
 }
 
+/// The driver gives the handle of a context that it has just destroyed to the next one, before who
+/// destroyed it is back.
+#[test]
+fn a_context_with_the_handle_of_one_that_is_ending_starts_with_nothing() {
+    for conf in ["order:lazy,backing:arena", "order:lazy,backing:exact"] {
+        let pools = pools_on(FakeDriver::new(1024 * MIB).with_vmm(), conf);
+        let stale = pools.allocate(8 * MIB).unwrap();
+        pools.free(stale).unwrap();
+        std::thread::scope(|scope| {
+            let mut next = None;
+            let destroy = || {
+                next = Some(scope.spawn(|| {
+                    pools.context_given(Context(0x10));
+                    pools.allocate(8 * MIB)
+                }));
+                // A moment too short makes the test miss a mistake, no more.
+                std::thread::sleep(Duration::from_millis(20));
+                pools.driver().forget_everything();
+                0
+            };
+            pools.end_context(Context(0x10), destroy, || false);
+            let fresh = next.expect("the context was destroyed").join().unwrap().unwrap();
+            assert!(pools.blocks.get(fresh).is_some(), "{conf}: it is the new pool's");
+        });
+        let alive = pools.snapshot().pools.into_iter().filter(|pool| pool.alive);
+        let counters = alive.map(|pool| pool.counters).collect::<Vec<_>>();
+        assert_eq!(counters.len(), 1, "{conf}");
+        assert_eq!((counters[0].hits, counters[0].misses), (0, 1), "{conf}");
+        assert_eq!(pools.driver().reserved(), 8 * MIB, "{conf}");
+    }
+}
+
 /// While one thread puts the mark behind a capture, another finds nothing to collect.
 #[test]
 fn what_a_capture_held_up_is_found_by_those_who_looked_too_early() {
