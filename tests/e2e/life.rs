@@ -2,7 +2,7 @@
 
 use cupool_tests::{LIBCUPOOL, SIMCUDA_DIR, VICTIMS_DIR, Victim};
 
-use crate::{ALL, same};
+use crate::{ALL, runs_alike, same};
 
 same! {
     freed_where_another_context_is_current: Victim::new("foreign_free"), ALL;
@@ -13,12 +13,29 @@ same! {
     the_primary_context_is_released: Victim::new("primary_release"), ALL;
     the_primary_context_is_retained_by_another_way_too:
         Victim::new("primary_kept").preload("retain.so"), ALL;
+    threads_share_the_primary_context: Victim::new("primary_threads"), ALL;
+    the_primary_context_is_retained_during_a_release: Victim::new("primary_overlap"), ALL;
     forks_with_and_without_exec: Victim::new("forks"), ALL;
     threads_allocate_during_the_exit: Victim::new("exit_threads"), ALL;
     threads_allocate_till_the_end: Victim::new("exit_running"), ALL;
     a_thread_is_cancelled: Victim::new("cancel"), ALL;
     frees_when_the_driver_is_gone: Victim::new("free_at_exit"), ALL;
     standard_error_is_closed: Victim::new("closed_stderr"), ALL;
+}
+
+/// The same where a thread hears late that it has ended a context: until then another thread has a new
+/// one at the same handle.
+#[test]
+fn contexts_come_again_before_their_end_is_known() {
+    for (name, end) in
+        [("context_threads", "cuCtxDestroy"), ("primary_threads", "cuDevicePrimaryCtxRelease")]
+    {
+        let victim = Victim::new(name).env("SIMCUDA_LINGER", format!("{end}=200"));
+        runs_alike(
+            &victim,
+            &["order:auto", "order:auto,backing:exact", "order:lazy,backing:exact"],
+        );
+    }
 }
 
 /// A forked child that does not use CUDA writes nothing; one that execs has a file of its own.

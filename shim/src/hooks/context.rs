@@ -1,8 +1,6 @@
 //! Contexts: which are in use, and when one ends.
 
-use std::cell::Cell;
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use cupool::driver::Context;
 use cupool::order::Sign;
@@ -14,19 +12,17 @@ use crate::driver;
 /// How often the program has retained the primary context of each device, as far as is seen here:
 /// a library may retain it by a way of its own. The driver ends the context with the last release,
 /// and does not tell which that is.
-static RETAINED: [AtomicI32; 128] = [const { AtomicI32::new(0) }; 128];
-
-/// Retains that have begun: one during a release may have made a new context.
-static RETAINS: AtomicU32 = AtomicU32::new(0);
+///
+/// Locked across the driver's calls that make, keep and end that context. Only so does its state after
+/// a release tell whether *this* one has ended, or the next one at the same handle is there already;
+/// and nobody uses the next before the pool of this one is forgotten. Looked at only while there are
+/// pools, so never in a forked child, where another thread may have held the lock.
+static RETAINED: [Mutex<u32>; 128] = [const { Mutex::new(0) }; 128];
 
 /// A context for each use beyond the first: `cuCtxAttach` adds one, `cuCtxDetach` takes one away,
 /// and ends a context that has no other. Looked at only while there are pools, so never in a forked
 /// child, where another thread may have held the lock.
 static ATTACHED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-
-fn retained(device: c_int) -> Option<&'static AtomicI32> {
-    RETAINED.get(usize::try_from(device).ok()?)
-}
 
 /// `cuCtxSetCurrent`, `cuCtxPushCurrent`
 ///
@@ -49,7 +45,9 @@ pub unsafe fn create(real: impl Fn() -> Status, out: *mut usize) -> Status {
     let status = unsafe { reclaim::retry(real) };
     if status == SUCCESS && !out.is_null() {
         // SAFETY: not null, and the driver has just written it.
-        in_use(unsafe { *out });
+        let context = unsafe { *out };
+        pooled(|pools| pools.context_given(Context(context)));
+        in_use(context);
     }
     status
 }
@@ -115,31 +113,46 @@ fn end(
     call: &dyn Fn() -> Status,
     remains: impl Fn() -> bool,
 ) -> Status {
-    let ended = Cell::new(false);
-    let status = pools.end_context(context, call, || {
-        ended.set(!remains());
-        !ended.get()
-    });
-    if ended.get() {
-        ATTACHED.lock().retain(|&other| other != context.0);
-    }
-    status
+    pools.end_context(context, call, || {
+        let remains = remains();
+        if !remains {
+            ATTACHED.lock().retain(|&other| other != context.0);
+        }
+        remains
+    })
+}
+
+/// [`around`] for a call that makes, keeps or ends the primary context of `device`, alone among those.
+/// `body` also gets how often it is retained.
+pub(super) fn alone(
+    real: impl Fn() -> Status,
+    device: c_int,
+    body: impl Fn(&'static AnyPools, &dyn Fn() -> Status, &mut u32) -> Status,
+) -> Status {
+    let retained = usize::try_from(device).ok().and_then(|device| RETAINED.get(device));
+    // The driver knows no such device.
+    let Some(retained) = retained else { return real() };
+    around(real, |pools, call| body(pools, call, &mut retained.lock()))
 }
 
 /// `cuDevicePrimaryCtxRetain`
 ///
 /// # Safety
-/// None beyond the driver's own.
-pub unsafe fn retain_primary(real: impl Fn() -> Status, device: c_int) -> Status {
-    RETAINS.fetch_add(1, Ordering::SeqCst);
+/// `out` is null or can be written.
+pub unsafe fn retain_primary(real: impl Fn() -> Status, out: *mut usize, device: c_int) -> Status {
+    let retain = || {
+        alone(&real, device, |pools, call, retained| {
+            let status = call();
+            if status == SUCCESS && !out.is_null() {
+                *retained += 1;
+                // SAFETY: not null, and the driver has just written it.
+                pools.context_given(Context(unsafe { *out }));
+            }
+            status
+        })
+    };
     // SAFETY: a call that failed for lack of memory has retained nothing.
-    let status = unsafe { reclaim::retry(real) };
-    if status == SUCCESS
-        && let Some(retained) = retained(device)
-    {
-        retained.fetch_add(1, Ordering::Relaxed);
-    }
-    status
+    unsafe { reclaim::retry(retain) }
 }
 
 /// `cuDevicePrimaryCtxRelease`
@@ -147,18 +160,16 @@ pub unsafe fn retain_primary(real: impl Fn() -> Status, device: c_int) -> Status
 /// # Safety
 /// None beyond the driver's own.
 pub unsafe fn release_primary(real: impl Fn() -> Status, device: c_int) -> Status {
-    let last = retained(device).is_none_or(|count| count.load(Ordering::Relaxed) <= 1);
-    let before = RETAINS.load(Ordering::SeqCst);
-    let remains =
-        || driver::has_primary_context(device) && RETAINS.load(Ordering::SeqCst) == before;
-    let status = if last { end_primary(real, device, remains) } else { real() };
-    if status == SUCCESS
-        && let Some(count) = retained(device)
-    {
-        let less = |count: i32| (count > 0).then(|| count - 1);
-        let _ = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
-    status
+    alone(real, device, |pools, call, retained| {
+        let status = match *retained {
+            0 | 1 => end_primary(pools, call, device, || driver::has_primary_context(device)),
+            _ => call(),
+        };
+        if status == SUCCESS {
+            *retained = retained.saturating_sub(1);
+        }
+        status
+    })
 }
 
 /// `cuDevicePrimaryCtxReset`
@@ -166,18 +177,20 @@ pub unsafe fn release_primary(real: impl Fn() -> Status, device: c_int) -> Statu
 /// # Safety
 /// None beyond the driver's own.
 pub unsafe fn reset_primary(real: impl Fn() -> Status, device: c_int) -> Status {
-    end_primary(real, device, || false)
+    alone(real, device, |pools, call, _| end_primary(pools, call, device, || false))
 }
 
 /// Makes a call that ends the primary context of `device`, if there is one and unless it `remains`.
+/// To be called [`alone`].
 pub(super) fn end_primary(
-    real: impl Fn() -> Status,
+    pools: &AnyPools,
+    call: &dyn Fn() -> Status,
     device: c_int,
     remains: impl Fn() -> bool,
 ) -> Status {
     match driver::primary_context(device) {
-        Some(context) => around(real, |pools, call| end(pools, context, call, &remains)),
-        None => real(),
+        Some(context) => end(pools, context, call, remains),
+        None => call(),
     }
 }
 

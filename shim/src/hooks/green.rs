@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use cupool::order::Sign;
 use parking_lot::Mutex;
 
-use super::{SUCCESS, Status, context, reclaim, sign};
+use super::{SUCCESS, Status, context, pooled_if_made, reclaim, sign};
 use crate::driver;
 
 /// A green context.
@@ -48,14 +48,19 @@ fn primary_of(context: usize) -> usize {
 /// # Safety
 /// `out` is null or can be written.
 pub unsafe fn create(real: impl Fn() -> Status, out: *mut usize, device: c_int) -> Status {
+    let create = || {
+        context::alone(&real, device, |_, call, _| {
+            let status = call();
+            if status == SUCCESS && !out.is_null() {
+                // SAFETY: not null, and the driver has just written it.
+                let handle = unsafe { *out };
+                GREEN.lock().push(Green { handle, device, context: 0, primary: 0 });
+            }
+            status
+        })
+    };
     // SAFETY: a call that failed for lack of memory has made no context.
-    let status = unsafe { reclaim::retry_after(real, Sign::GreenContext) };
-    if status == SUCCESS && !out.is_null() {
-        // SAFETY: not null, and the driver has just written it.
-        let handle = unsafe { *out };
-        GREEN.lock().push(Green { handle, device, context: 0, primary: 0 });
-    }
-    status
+    unsafe { reclaim::retry_after(create, Sign::GreenContext) }
 }
 
 /// `cuCtxFromGreenCtx`
@@ -64,21 +69,20 @@ pub unsafe fn create(real: impl Fn() -> Status, out: *mut usize, device: c_int) 
 /// `out` is null or can be written.
 pub unsafe fn convert(real: impl Fn() -> Status, out: *mut usize, handle: usize) -> Status {
     sign(Sign::GreenContext);
-    let status = real();
-    if status == SUCCESS && !out.is_null() {
-        // SAFETY: not null, and the driver has just written it.
-        let context = unsafe { *out };
-        let device = GREEN.lock().iter().find(|green| green.handle == handle).map(|g| g.device);
-        let primary = device.and_then(driver::primary_context);
-        let mut green = GREEN.lock();
-        if let Some(green) = green.iter_mut().find(|green| green.handle == handle)
-            && let Some(primary) = primary
+    let Some(device) = device_of(handle) else { return real() };
+    context::alone(real, device, |_, call, _| {
+        let status = call();
+        if status == SUCCESS
+            && !out.is_null()
+            && let Some(primary) = driver::primary_context(device)
+            && let Some(green) = GREEN.lock().iter_mut().find(|green| green.handle == handle)
         {
-            (green.context, green.primary) = (context, primary.0);
+            // SAFETY: not null, and the driver has just written it.
+            (green.context, green.primary) = (unsafe { *out }, primary.0);
             CONVERTED.store(true, Ordering::Release);
         }
-    }
-    status
+        status
+    })
 }
 
 /// `cuGreenCtxDestroy`, which releases the primary context.
@@ -86,13 +90,21 @@ pub unsafe fn convert(real: impl Fn() -> Status, out: *mut usize, handle: usize)
 /// # Safety
 /// None beyond the driver's own.
 pub unsafe fn destroy(real: impl Fn() -> Status, handle: usize) -> Status {
-    let device = GREEN.lock().iter().find(|green| green.handle == handle).map(|g| g.device);
-    let status = match device {
-        Some(device) => context::end_primary(real, device, || driver::has_primary_context(device)),
-        None => real(),
-    };
-    if status == SUCCESS {
-        GREEN.lock().retain(|green| green.handle != handle);
-    }
-    status
+    let Some(device) = device_of(handle) else { return real() };
+    context::alone(real, device, |pools, call, _| {
+        // Taken off the list before the driver can give its handles to another context.
+        let green: Vec<_> = GREEN.lock().extract_if(.., |green| green.handle == handle).collect();
+        let remains = || driver::has_primary_context(device);
+        let status = context::end_primary(pools, call, device, remains);
+        if status != SUCCESS {
+            GREEN.lock().extend(green);
+        }
+        status
+    })
+}
+
+/// The device of a green context that was seen to be made.
+fn device_of(handle: usize) -> Option<c_int> {
+    let of_handle = |green: &&Green| green.handle == handle;
+    pooled_if_made(|_| GREEN.lock().iter().find(of_handle).map(|green| green.device)).flatten()
 }

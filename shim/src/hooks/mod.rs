@@ -106,7 +106,7 @@ hooks! { ROWS of What::Hook, "C";
     cuCtxDestroy_v2 since 4000 (context: usize) = context::destroy(context);
     cuCtxDetach since 2000 (context: usize) = context::detach(context);
     cuDevicePrimaryCtxRetain since 7000 (out: *mut usize, device: c_int)
-        = context::retain_primary(device);
+        = context::retain_primary(out, device);
     cuDevicePrimaryCtxRelease since 7000 (device: c_int) = context::release_primary(device);
     cuDevicePrimaryCtxRelease_v2 since 11000 (device: c_int) = context::release_primary(device);
     cuDevicePrimaryCtxReset since 7000 (device: c_int) = context::reset_primary(device);
