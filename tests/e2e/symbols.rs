@@ -1,6 +1,8 @@
 //! Which object supplies which symbol, and what the library exports and needs.
 
-use cupool_tests::{Elf, LIBCUPOOL, Victim, assert_same};
+use cupool_tests::{Elf, LIBCUPOOL, VICTIMS_DIR, Victim, assert_same};
+
+use crate::{ALL, same};
 
 /// Ways and names of `who.c` for which cupool must be found instead of the driver.
 const SUBSTITUTED: &[&str] = &[
@@ -51,6 +53,39 @@ fn needs_nothing_but_libc() {
     for needed in Elf::read(LIBCUPOOL).needed {
         let loader = needed.starts_with("ld-linux");
         assert!(loader || allowed.contains(&needed.as_str()), "libcupool.so needs {needed}");
+    }
+}
+
+/// Whoever defines one of its names too, in front of it, or writes over relocations, changes nothing in
+/// the library: what it calls and hands out is its own.
+#[test]
+fn refers_to_no_export_of_its_own_by_name() {
+    let Elf { exports, references, .. } = Elf::read(LIBCUPOOL);
+    assert!(references.iter().any(|name| name == "mmap" || name == "write"), "{references:?}");
+    let own: Vec<_> = references.iter().filter(|name| exports.contains(name)).collect();
+    assert!(own.is_empty(), "libcupool.so refers by name to its own {own:?}");
+}
+
+same! {
+    names_that_the_program_defines: Victim::new("names_defined"), ALL;
+    names_of_variables: Victim::new("names_variables"), ALL;
+    relocations_that_are_written_over: Victim::new("names_rewritten"), ALL;
+}
+
+/// A library in front of us that defines the driver's names, whichever way it takes to the real ones, is
+/// passed as often as without us.
+#[test]
+fn names_that_a_library_in_front_defines() {
+    for library in ["names_front.so", "names_next.so"] {
+        let front = format!("{VICTIMS_DIR}/{library}");
+        let both = format!("{front}:{LIBCUPOOL}");
+        for name in ["driver", "dlopen", "get_proc_address", "runtime_static", "runtime_shared"] {
+            let bare = Victim::new(name).env("LD_PRELOAD", &front).bare();
+            assert!(bare.succeeded().stdout.contains("\npassed by "), "{}", bare.report());
+            let pooled = Victim::new(name).env("LD_PRELOAD", &both).pooled("order:auto");
+            assert_same(&bare, &pooled);
+            assert!(pooled.stats().served() > 0, "not pooled: {}", pooled.report());
+        }
     }
 }
 

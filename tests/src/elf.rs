@@ -1,11 +1,11 @@
-//! What a shared object needs and what it exports.
+//! What a shared object needs, what it exports, and what others can make of its own references.
 
 use std::fs;
 use std::path::Path;
 
 use object::elf::{DT_NEEDED, FileHeader64};
 use object::read::elf::{Dyn, ElfFile64, FileHeader, SectionHeader};
-use object::{Endianness, Object, ObjectSymbol};
+use object::{Endianness, Object, ObjectSymbol, ObjectSymbolTable, RelocationTarget};
 
 /// The dynamic section and symbols of a shared object.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub struct Elf {
     pub needed: Vec<String>,
     /// Symbols it defines for others.
     pub exports: Vec<String>,
+    /// Symbols that the dynamic linker looks up for it, by which name there may be several definitions.
+    pub references: Vec<String>,
 }
 
 impl Elf {
@@ -34,7 +36,14 @@ fn parse(data: &[u8]) -> object::Result<Elf> {
     let names = defined.filter_map(|symbol| Some(symbol.name().ok()?.to_owned()));
     let mut exports: Vec<String> = names.filter(|name| !name.is_empty()).collect();
     exports.sort();
-    Ok(Elf { needed: needed(data)?, exports })
+    let symbols = file.dynamic_symbol_table();
+    let targets = file.dynamic_relocations().into_iter().flatten().map(|(_, to)| to.target());
+    let referred = targets.filter_map(|target| match target {
+        RelocationTarget::Symbol(index) => symbols?.symbol_by_index(index).ok()?.name().ok(),
+        _ => None,
+    });
+    let references = referred.map(str::to_owned).collect();
+    Ok(Elf { needed: needed(data)?, exports, references })
 }
 
 fn needed(data: &[u8]) -> object::Result<Vec<String>> {

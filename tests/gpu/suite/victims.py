@@ -136,11 +136,16 @@ def build_jobs(nvcc, build, library_flags, runtime_directories):
         if victim.kind in WITH_KERNELS:
             command.append(Path(build) / "kernels.o")
         command += ["-o", victim.path(build)] + list(library_flags) + LINKING[victim.kind]
-        command += ["-Xcompiler", "-pthread", "-ldl", *victim.flags]
+        command += ["-Xcompiler", "-pthread", "-ldl", *map(host_flag, victim.flags)]
         for directory in runtime_directories:
             command += ["-Xlinker", f"-rpath,{directory}"]
         jobs.append((f"victims/{victim.name}", command))
     return jobs
+
+
+def host_flag(flag):
+    """The flag as nvcc takes it: some are its host compiler's alone."""
+    return f"-Xcompiler={flag}" if flag.startswith(("-f", "-rdynamic")) else flag
 
 
 def victims(suite):
